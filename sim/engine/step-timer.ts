@@ -1,0 +1,61 @@
+/**
+ * The StepTimer port: how long a step of a given composition takes. Pure; equal arguments give bit-equal results; uses only
+ * `+ - * /` and sqrt. Implementations: cells (sim/hardware/cell-timer.ts), fixed (sim/hardware/fixed-timer.ts).
+ * Source: engine specification 5, performance-model specification 2 and 3.
+ */
+
+/** Composition of one step, in one reused object. All counts are integers. */
+export interface StepBatch {
+  /** Items with exactly one new token, and the sum and maximum of their resident KV tokens at step start. */
+  decodeSeqs: number;
+  decodeKvTokens: number;
+  maxDecodeKvTokens: number;
+  /** Items with two or more new tokens: new tokens and resident tokens. Valid up to chunkCount. */
+  chunkCount: number;
+  chunkTokens: Int32Array;
+  chunkResident: Int32Array;
+}
+
+/** Growable scratch for a batch. */
+export function createStepBatch(capacity = 64): StepBatch {
+  return {
+    decodeSeqs: 0,
+    decodeKvTokens: 0,
+    maxDecodeKvTokens: 0,
+    chunkCount: 0,
+    chunkTokens: new Int32Array(capacity),
+    chunkResident: new Int32Array(capacity),
+  };
+}
+
+export interface StepTimer {
+  /** Duration of one step, ms >= 0. Throws for a step without tokens. */
+  stepMs(batch: StepBatch): number;
+  /**
+   * Starts a run: `steps` equal decode steps with `decodeSeqs` sequences whose KV sum starts at `kvTokens` (grows by decodeSeqs a
+   * step) and whose longest starts at `maxKvTokens`. Later calls of runMs, stepsWithin and runSegments refer to it.
+   */
+  startRun(decodeSeqs: number, kvTokens: number, maxKvTokens: number): void;
+  /** Time of the first `steps` steps of the run, ms. Cost O(1). */
+  runMs(steps: number): number;
+  /** Largest number of whole steps that end at or before `withinMs`. Cost O(1). */
+  stepsWithin(withinMs: number): number;
+  /** Duration of the first step of segment 0, its increment, and the steps after which the second segment (if any) begins. */
+  readonly run: RunSegments;
+  /** Milliseconds between sending a request and the scheduler seeing it (oReqMs). */
+  readonly requestMs: number;
+  /** Share of steps by validity tag is aggregated by the worker with this tag of the last stepMs or startRun call. */
+  readonly regime: Regime;
+}
+
+/** Validity of a step, performance-model specification 8. */
+export type Regime = 'calibrated' | 'fit-only' | 'extrapolated';
+
+/** Step k (0-based) of segment i costs u[i] + k * v[i]; segment 0 has `split` steps (0 = unused, Infinity = no second one). */
+export interface RunSegments {
+  u0: number;
+  v0: number;
+  split: number;
+  u1: number;
+  v1: number;
+}
