@@ -5,6 +5,11 @@
  * A worker is driven by the cluster: `submit`, `abort`, `claim` … at a time, then `advance` to (time, class). It commits every
  * own effect whose (time, class) is at or before that, in order, and reports through its {@link WorkerSink}. The next own effect
  * is always visible in `nextMs`/`nextClass`, so a calendar needs one slot per worker.
+ *
+ * Lateness of publication: an engine may generate effects inside a run lazily, but KV_REMOVED events (evictions, expiries) and
+ * stored events of branches without BRANCH_PRIVATE are commitments to the router: `nextMs` is never later than the step end that
+ * publishes the earliest of them. KV_STORED ranges of private branches (generated tokens; nobody can match them) may reach the
+ * sink later, at the next `advance`, with their own `publishedMs`. Sink calls made by one `advance` come in time order.
  */
 import type { BranchId, BranchTable } from '../../control/blocks.ts';
 import type { ActionOutcome, KvAction, KvEventBatch } from '../../control/ports.ts';
