@@ -10,6 +10,7 @@ import powFn from '@stdlib/math-base-special-pow';
 import sinFn from '@stdlib/math-base-special-sin';
 import tanhFn from '@stdlib/math-base-special-tanh';
 
+/** e^x, natural logarithm, x^y, sine, cosine, hyperbolic tangent; arguments and results as in Math. */
 export const exp: (x: number) => number = expFn;
 export const log: (x: number) => number = lnFn;
 export const pow: (x: number, y: number) => number = powFn;

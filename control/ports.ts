@@ -124,6 +124,7 @@ export interface RankFacts {
   readonly prefillMsPerPair: number;
 }
 
+/** Kinds of KV events. Ranges of `stored` expand ascending, of `removed` descending (deep end first), `cleared` has no range. */
 export const KV_STORED = 0;
 export const KV_REMOVED = 1;
 export const KV_CLEARED = 2;

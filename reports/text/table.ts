@@ -1,0 +1,77 @@
+/**
+ * Monospace tables without borders: text left, numbers right, numbers with interval aligned at their decimal point.
+ */
+import type { Paint, Tone } from './paint.ts';
+
+export interface Cell {
+  readonly text: string;
+  readonly tone?: Tone;
+}
+
+export type Align = 'left' | 'right';
+
+export interface Column {
+  readonly align: Align;
+  /** Blanks before the column; the first column has none. */
+  readonly gap?: number;
+  readonly minWidth?: number;
+}
+
+/** Rows of cells as lines. Widths come from the cells only, never from the terminal. Missing cells are empty. */
+export function table(columns: readonly Column[], rows: readonly (readonly (Cell | string)[])[], paint: Paint): string[] {
+  const cells = rows.map((row) => row.map((c) => (typeof c === 'string' ? { text: c } : c)));
+  const widths = columns.map((column, i) => Math.max(column.minWidth ?? 0, ...cells.map((row) => width(row[i]?.text ?? ''))));
+  return cells.map((row) => {
+    let line = '';
+    columns.forEach((column, i) => {
+      const cell = row[i] ?? { text: '' };
+      const pad = ' '.repeat(widths[i]! - width(cell.text));
+      const gap = i === 0 ? '' : ' '.repeat(column.gap ?? 2);
+      const painted = paint(cell.text, cell.tone ?? 'plain');
+      line += gap + (column.align === 'right' ? pad + painted : painted + pad);
+    });
+    return line.replace(/\s+$/, '');
+  });
+}
+
+/** Pads the integer parts of numbers so that their decimal points stand below each other; the rest of the text follows freely. */
+export function alignDecimals(texts: readonly string[]): string[] {
+  const heads = texts.map((t) => {
+    const m = /^[^\d]*[\d,]*/.exec(t);
+    return m === null ? 0 : m[0].length;
+  });
+  const widest = Math.max(0, ...heads);
+  const padded = texts.map((t, i) => (t === '' ? '' : ' '.repeat(widest - heads[i]!) + t));
+  const longest = Math.max(0, ...padded.map(width));
+  return padded.map((t) => t + ' '.repeat(longest - width(t)));
+}
+
+/** Printed columns of a text (every code point we print is one column wide). */
+export function width(text: string): number {
+  return [...text].length;
+}
+
+/** Pads to a width on the right. */
+export function padEnd(text: string, columns: number): string {
+  return text + ' '.repeat(Math.max(0, columns - width(text)));
+}
+
+/** Pads to a width on the left. */
+export function padStart(text: string, columns: number): string {
+  return ' '.repeat(Math.max(0, columns - width(text))) + text;
+}
+
+/** Breaks a sentence list into lines of at most `columns`, continuation lines indented by `hang`. */
+export function wrap(text: string, columns: number, hang = 0): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const next = line === '' ? word : `${line} ${word}`;
+    if (width(next) > columns && line !== '') {
+      lines.push(line);
+      line = ' '.repeat(hang) + word;
+    } else line = next;
+  }
+  if (line.trim() !== '') lines.push(line);
+  return lines;
+}
