@@ -21,4 +21,9 @@ export interface LinkPool {
   advance(tMs: number): void;
   /** Remaining time of a transfer at the present rates, ms. */
   remainingMs(transfer: number, tMs: number): number;
+  /**
+   * Estimate for a transfer that would start now, ms: work waiting on this worker's link in that direction plus its own, at the one-way
+   * rate. For onboard = cheaper. Cost O(active transfers).
+   */
+  estimateMs(worker: number, direction: 0 | 1, bytes: number, fragments: number, fragmentSubmitMs: number, tMs: number): number;
 }

@@ -10,6 +10,60 @@
  * stored events of branches without BRANCH_PRIVATE are commitments to the router: `nextMs` is never later than the step end that
  * publishes the earliest of them. KV_STORED ranges of private branches (generated tokens; nobody can match them) may reach the
  * sink later, at the next `advance`, with their own `publishedMs`. Sink calls made by one `advance` come in time order.
+ *
+ * Semantics that both engines share, where the specification leaves room:
+ *
+ * - Inputs. Every input method first commits the own effects at or before (tMs, class of the input): drain, crash, restart,
+ *   setSlowdown: lifecycle; transferDone: transfer; apply: control; abort: abort; submit: submit. `loadView` and `residentBlocks`
+ *   read the state committed so far; an observer calls `advance(tMs, observe)` first.
+ * - Own effects: step completion (class 1), drain deadline (3), schedule (8), claim expiry (9: every claim, also those that only
+ *   fall back to class 1; a claim protects at (until, 8) and no longer at (until, 10)).
+ * - When schedule() runs. After a step completion at t and, with no step in flight, after submit, abort of a known request,
+ *   transferDone of an own transfer: once at (t, 8), if any request is queued, restoring or running. An empty step (no tokens) is
+ *   counted in `emptySteps`; schedule() runs again at the same time if it preempted or failed somebody, else the worker sleeps.
+ * - Aborts. Queued or preempted: at once. Restoring: ended at once, its blocks are freed when its transfer completes. Running: at
+ *   the end of the step in flight, before its output is applied (`ended` carries that time); at once if no step is in flight.
+ * - Step completion at t, in this order: pending aborts in order of their call; then the items in scheduled order (token, stop test,
+ *   `firstToken`, then offers of newly full computed blocks to the host tier, then `ended` and frees); then tokenGaps; then one
+ *   kvEvents batch if any event is queued.
+ * - kvEvents. Events queue in order of occurrence and are published by the completion of the step in flight. With no step in flight
+ *   (claim expiry, prefetch or store completed, an empty step) they are published at once, at the end of the effect that caused
+ *   them. Only the order of groups is binding: inside consecutive entries of equal (kind, tier, branch) the order of offsets and
+ *   their split into ranges are free. Every duplicate copy emits its own stored and removed entry. A new epoch starts at seq 0.
+ * - tokenGaps at a completion at t: let p be the time of the worker's previous executed (non-empty) step completion in this epoch.
+ *   All tokens of this step whose predecessor was emitted at p form one call (t - p, 0, 1, number); every other non-first token is
+ *   one call (t - its predecessor's time, 0, 1, 1) in scheduled order. A run reports the same multiset as ranges. Undelivered
+ *   tokens (outputTokens 0) make no gaps. Gaps may be reported at the end of a run, not before their time.
+ * - Hits. `admitted` is called once per successful admission to the running list, after any restore: query = known tokens, HBM hit
+ *   and host hit as found by the lookup (host hit 0 if onboard declined), `first` = not preempted before.
+ * - Finished or aborted requests whose host stores are in flight keep all their blocks until the last of them completes (class 2).
+ * - A preempted request whose known length needs more than usable blocks ends `failed` / `kv_exhausted` at that schedule.
+ *   At submit: `rejected` / `empty_prompt`, `context_limit` (prompt >= maxModelLen), `kv_too_small` (prompt does not fit).
+ *   End reasons of `finished`: `length`, `stop` (stopsEarly), `length_capped`. A drained worker ends a late submit `handback` /
+ *   `draining`, a crashed one `lost` / `down`.
+ * - Priority NaN counts as 0. PRIORITY order is (priority, arrivalMs, id) with ids compared as numbers.
+ *
+ * Claims (retention 4.1, 7; engine 4.7) are metadata on physical HBM copies; the host tier knows none.
+ * - `pin` sets them on every resident copy (duplicates too) of the range's blocks, contiguous or not; blocks that are not resident
+ *   are not claimed later. One claim per copy: mode max = later deadline and higher class of the two, other fields from the new
+ *   action; replace = the new one; fixed = a live one stays, else the new one. `until` < now: rejected `invalid`, also if not finite.
+ *   Outcome: accepted (all distinct blocks of the range resident), clipped `notResident`, or missing (none resident).
+ * - A hit at a successful allocation by a request (not by a failed attempt) on a copy with a live claim that has refreshMs moves its deadline to
+ *   max(until, hit time + refreshMs). A hit never creates a claim.
+ * - At (until, 9) a live claim ends and counts in claimsExpired, in blocks. onExpiry drop: an unreferenced copy loses its content
+ *   (removed event, hbmExpiredBlocks, block prepended to the queue as hash-less; copies of one instant in queue order); a referenced
+ *   copy does so when its last reference is released, unless a new claim came before.
+ *   trueLastAccess: the copy is ordinary again at its place in the queue, which no claim ever changes.
+ * - Victim order: class 0 (hash-less, then released by `demote`), class 1, class 3 (soft), class 4 (lease); inside classes 0 and 1
+ *   by queue order, inside 3 and 4 by (until, queue order). Claimed copies count in `free`; they are taken last, never refused.
+ *   Taking one breaks its claim: `claimBroken` once per allocation and maximal run of equal session in victim order, called at the
+ *   allocation. A claim ends without a count when its copy is dropped by a crash.
+ * - `demote` ends the claims of the range's copies and makes them class 0; a hit makes a copy class 1 again. accepted | clipped | missing.
+ * - `retain`, `share`: rejected `unsupported`.
+ * - `prefetch`: the host continuation after the resident prefix, inside the range; missing if none; rejected `unsupported` without
+ *   host tier, `progress` if free - claimed - blocks < 10 % of usable. It allocates like a request, holds its blocks hash-less during the
+ *   transfer, then enters them in the cache, releases them (tail first) and settles accepted or clipped. A request that cannot
+ *   allocate cancels all prefetches first (settled rejected `progress`).
  */
 import type { BranchId, BranchTable } from '../../control/blocks.ts';
 import type { ActionOutcome, KvAction, KvEventBatch } from '../../control/ports.ts';
@@ -97,25 +151,35 @@ export interface LoadView {
   running: number;
   /** Waiting incl. restoring and preempted. */
   waiting: number;
-  /** Blocks with a reference. */
+  /** Blocks with a reference (requests, pending stores, prefetches). */
   kvReferencedBlocks: number;
   /** Blocks that hold cached content (referenced or not). */
   kvCachedBlocks: number;
   /** Unreferenced cached blocks under a live claim. */
   kvClaimedBlocks: number;
   kvUsableBlocks: number;
+  /** Host slots in use, readable or being written. */
   hostUsedBlocks: number;
   hostBlocks: number;
+  /** End of the step in flight; Infinity if none. */
   stepEndsMs: number;
 }
 
-/** Totals since the start; engine specification 9.1. Tokens unless the name says otherwise. */
+/**
+ * Totals since the start; engine specification 9.1. Tokens unless the name says otherwise. Both engines agree on all of them except
+ * `events` and `segmentsTouched` (measures of their own work).
+ */
 export interface WorkerCounters {
+  /** Executed steps with tokens, counted at completion, and schedule() calls that scheduled none. */
   steps: number;
   emptySteps: number;
   /** Calls into the full scheduler + runs; growth exponent of the engine. */
   events: number;
   segmentsTouched: number;
+  /**
+   * Every token of a completed step counts once: wasted if its request ended before the completion, recomputed if this position
+   * was computed by an earlier completed step of the request, else prefill (position < promptTokens) or decode.
+   */
   prefillTokens: number;
   decodeTokens: number;
   recomputedTokens: number;
@@ -126,29 +190,40 @@ export interface WorkerCounters {
   queryTokensAgain: number;
   hitHbmTokensAgain: number;
   hitHostTokensAgain: number;
-  /** Blocks that were cached but recomputed because a fully cached prompt recomputes its last block. */
+  /** First admissions whose known tokens end on a block boundary and whose last block was resident in HBM though recomputed. */
   lastBlockRecomputed: number;
+  /** Successful admissions to the running list, first and again. */
   admissions: number;
   preemptions: number;
+  /** schedule() calls whose waiting loop ended for this reason with a candidate left. */
   blockedBySeqs: number;
+  /** Gate 1 and gate 2 of engine specification 2.4; watermark / reserved = it would have passed without that term. */
   blockedByIslGate: number;
   blockedByGate: number;
   blockedByWatermark: number;
   blockedByReserved: number;
+  /** Copies whose content was taken by an allocation, and copies dropped by onExpiry. */
   hbmEvictedBlocks: number;
   hbmExpiredBlocks: number;
   hostEvictedBlocks: number;
+  /** Blocks that became readable in the host tier. */
   hostStoredBlocks: number;
+  /** Offered blocks that found no slot (each time they are offered), or were present or in flight already. */
   hostSkippedFullBlocks: number;
   hostSkippedPresentBlocks: number;
+  /** Bytes of completed transfers, all GPUs of the worker together. */
   hostReadBytes: number;
   hostWriteBytes: number;
+  /** Blocks. */
   claimsBroken: number;
   claimsExpired: number;
+  /** Blocks entered in the cache while another copy of the same content was there. */
   duplicateBlocks: number;
+  /** Durations of completed steps. */
   busyMs: number;
-  /** Queue non-empty and nothing executing. */
+  /** Queue (waiting or restoring) non-empty and no step in flight; up to the last committed time. */
   waitingMs: number;
+  /** Durations of completed steps by StepTimer.regime. */
   regimeMs: Record<Regime, number>;
 }
 
@@ -171,12 +246,18 @@ export interface Worker {
   residentBlocks(branch: BranchId, depthBlocks: number): number;
   /** Contiguous continuation in the host tier after `fromBlocks`. */
   hostBlocks(branch: BranchId, depthBlocks: number, fromBlocks: number): number;
-  /** Stops taking work; queued requests finish or are handed back at the deadline. */
+  /** Stops taking work; requests finish, what is left at the deadline (class 3) ends `handback` / `drained` in id order. */
   drain(tMs: number, deadlineMs: number): void;
+  /** Every request ends `lost` / `crash` in id order; both tiers, claims, queued events and own transfers vanish. */
   crash(tMs: number): void;
+  /** Ready again at tMs, cold, with the next epoch. */
   restart(tMs: number): void;
-  /** Step time factor >= 1 from now on. */
+  /** Step time factor >= 1 from now on; the remaining part of a step in flight stretches by new/old. Links keep their speed. */
   setSlowdown(factor: number, tMs: number): void;
+  /** The owner of the link pool passes on every completion of a transfer this worker started (class transfer). */
+  transferDone(transfer: number, tMs: number): void;
+  /** Why requests wait though no own or foreign effect can ever free them (`restore-wedge`), or null. Engine specification 9.3. */
+  readonly stuck: string | null;
   /** Throws with the invariant's id if conservation is broken. `deep` walks every structure. */
   check(deep: boolean): void;
 }
