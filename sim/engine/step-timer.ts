@@ -38,7 +38,7 @@ export interface StepTimer {
   startRun(decodeSeqs: number, kvTokens: number, maxKvTokens: number): void;
   /** Time of the first `steps` steps of the run, ms. Cost O(1). */
   runMs(steps: number): number;
-  /** Largest number of whole steps that end at or before `withinMs`. Cost O(1). */
+  /** Largest number of whole steps that end at or before `withinMs`, without an upper end; Infinity if steps take no time. Cost O(1). */
   stepsWithin(withinMs: number): number;
   /** Duration of the first step of segment 0, its increment, and the steps after which the second segment (if any) begins. */
   readonly run: RunSegments;
