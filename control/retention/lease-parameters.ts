@@ -1,0 +1,181 @@
+/**
+ * Parameters of the lease class (retention specification 7). One class expresses all explicit retention; historical and current
+ * semantics are presets, and two presets that agree in every parameter behave identically.
+ */
+import type { Millis, Tier } from '../ports.ts';
+import { UserError } from '../user-error.ts';
+
+/** Names of the estimators that `ttl` may name. */
+export const ESTIMATOR_NAMES = ['fixed', 'ski', 'hazard', 'continuum-paper', 'continuum-code'] as const;
+export type EstimatorName = (typeof ESTIMATOR_NAMES)[number];
+
+/** Time to keep per gap class, ms. */
+export interface TtlByPause {
+  readonly tool: Millis;
+  readonly human: Millis;
+  readonly join: Millis;
+}
+
+/** Where the time to keep comes from: one value for every gap class, one per class, or an estimator. */
+export type TtlSource = Millis | TtlByPause | EstimatorName;
+
+export interface LeaseParameters {
+  /** `none` = an order bias only; the action port has two levels, so it is executed as `soft` (stated in the preset's limits). */
+  readonly hardness: 'none' | 'soft' | 'lease';
+  /** Where the clock starts. The control plane sees requests begin and end, so `release`, `lastAccess`, `firstReadable` start at the end. */
+  readonly anchor: 'requestStart' | 'responseEnd' | 'release' | 'lastAccess' | 'firstReadable';
+  readonly deadlineMode: 'max' | 'replace' | 'fixed';
+  readonly refresh: 'never' | 'onHit';
+  readonly refreshScope: 'path' | 'consumed' | 'node';
+  readonly onExpiry: 'trueLastAccess' | 'back' | 'front' | 'drop';
+  readonly reclaim: 'keep' | 'clear';
+  readonly tierFloor: Tier;
+  /** Lease budget as share of the tier named by tierFloor; Infinity = unbounded; 0 rejects every lease. Soft claims are not charged. */
+  readonly budget: number;
+  /** Share of the HBM of a rank that the claims of one tenant may cover; 1 = no limit (retention specification 14.2, static form). */
+  readonly tenantShare: number;
+  readonly minTtlMs: Millis;
+  readonly maxTtlMs: Millis;
+  /** The TTL is multiplied by 1 + jitter * u, u uniform in [-1, 1). */
+  readonly jitter: number;
+  /** Absent = only requests that carry `cache_control` are claimed. */
+  readonly ttl?: TtlSource;
+  /** `honour`: each breakpoint of the request claims its prefix for its own TTL. */
+  readonly cacheControl: 'ignore' | 'honour';
+  /** Priority that a claim needs to exceed the default level; below or at it nothing is claimed. */
+  readonly priority?: number;
+  readonly defaultPriority?: number;
+  /** Release the exclusive part of a session's claims when it is closed. */
+  readonly releaseOnClose: boolean;
+}
+
+const TIERS: Readonly<Record<string, Tier>> = { hbm: 0, host: 1, disk: 2, remote: 3 };
+
+/**
+ * Parameters of a preset with the values given by the user in place: durations in ms, shares as numbers.
+ * Throws UserError E_REQUIRED, E_UNKNOWN_KEY, E_TYPE, E_RANGE or E_ENUM for values that its schema would refuse.
+ */
+export function leaseParameters(preset: LeasePresetLike, given: Readonly<Record<string, unknown>>): LeaseParameters {
+  const known = preset.params.properties;
+  for (const key of Object.keys(given)) {
+    if (known[key] === undefined)
+      throw problem('E_UNKNOWN_KEY', preset, key, 'unknown key', `Known: ${Object.keys(known).join(', ') || 'none'}`);
+  }
+  for (const key of preset.params.required ?? []) {
+    if (given[key] === undefined) throw problem('E_REQUIRED', preset, key, 'got nothing, expected a value');
+  }
+  const base = preset.lease;
+  const tierFloor = choice(preset, given, 'tierFloor', base.tierFloor, ['hbm', 'host', 'disk', 'remote']);
+  const budget = number(
+    preset,
+    given,
+    'budget',
+    base.budget === null ? Number.POSITIVE_INFINITY : base.budget,
+    0,
+    Number.POSITIVE_INFINITY,
+  );
+  const minTtlMs = number(preset, given, 'minTtl', base.minTtlMs, 0, Number.MAX_SAFE_INTEGER);
+  const maxTtlMs = number(preset, given, 'maxTtl', base.maxTtlMs, 0, Number.MAX_SAFE_INTEGER);
+  if (minTtlMs > maxTtlMs) throw problem('E_RANGE', preset, 'minTtl', `got ${minTtlMs} ms, expected at most maxTtl = ${maxTtlMs} ms`);
+  const ttl = ttlSource(preset, given['ttl'] ?? base.ttl);
+  checkTtlRange(preset, given['ttl'], minTtlMs, maxTtlMs);
+  const priority = given['priority'] ?? base.priority;
+  return {
+    ...base,
+    refresh: choice(preset, given, 'refresh', base.refresh, ['never', 'onHit']),
+    anchor: choice(preset, given, 'anchor', base.anchor, ['requestStart', 'responseEnd', 'release', 'lastAccess', 'firstReadable']),
+    cacheControl: choice(preset, given, 'cacheControl', base.cacheControl, ['ignore', 'honour']),
+    tierFloor: TIERS[tierFloor]!,
+    budget,
+    tenantShare: number(preset, given, 'tenantShare', base.tenantShare, 0, 1),
+    minTtlMs,
+    maxTtlMs,
+    jitter: number(preset, given, 'jitter', base.jitter, 0, 1),
+    ...(ttl === undefined ? {} : { ttl }),
+    ...(priority === undefined ? {} : { priority: number(preset, { priority }, 'priority', 0, 0, 100) }),
+  } as LeaseParameters;
+}
+
+/** The part of a preset document that {@link leaseParameters} reads. */
+export interface LeasePresetLike {
+  readonly name: string;
+  readonly version: number;
+  readonly lease: Omit<LeaseParameters, 'tierFloor' | 'budget' | 'ttl'> & {
+    readonly tierFloor: string;
+    readonly budget: number | null;
+    readonly ttl?: unknown;
+  };
+  readonly params: { readonly required?: readonly string[]; readonly properties: Readonly<Record<string, unknown>> };
+}
+
+/** A duration that the user wrote is never clamped behind his back; 0 always means: keep nothing. */
+function checkTtlRange(preset: LeasePresetLike, value: unknown, minMs: Millis, maxMs: Millis): void {
+  const entries = typeof value === 'object' && value !== null ? Object.entries(value) : [['', value] as const];
+  for (const [key, ttl] of entries) {
+    if (typeof ttl !== 'number' || ttl === 0 || (ttl >= minMs && ttl <= maxMs)) continue;
+    const path = key === '' ? 'ttl' : `ttl.${key}`;
+    const hint = ttl > maxMs && preset.params.properties['maxTtl'] !== undefined ? 'Raise maxTtl' : undefined;
+    throw problem('E_RANGE', preset, path, `got ${ttl} ms, expected 0 or ${minMs}..${maxMs} ms`, hint);
+  }
+}
+
+function ttlSource(preset: LeasePresetLike, value: unknown): TtlSource | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'number') return number(preset, { ttl: value }, 'ttl', 0, 0, Number.MAX_SAFE_INTEGER);
+  if (typeof value === 'string') {
+    if ((ESTIMATOR_NAMES as readonly string[]).includes(value)) return value as EstimatorName;
+    throw problem('E_ENUM', preset, 'ttl', `got ${value}, expected a duration or one of ${ESTIMATOR_NAMES.join(', ')}`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw problem('E_TYPE', preset, 'ttl', 'expected a duration, a duration per gap class or the name of an estimator');
+  }
+  const by = value as Record<string, unknown>;
+  for (const key of Object.keys(by)) {
+    if (!(key in FIXED_TTL)) throw problem('E_UNKNOWN_KEY', preset, `ttl.${key}`, 'unknown key', 'Gap classes: tool, human, join');
+  }
+  const each = (key: keyof TtlByPause): Millis => number(preset, by, key, FIXED_TTL[key], 0, Number.MAX_SAFE_INTEGER, `ttl.${key}`);
+  return { tool: each('tool'), human: each('human'), join: each('join') };
+}
+
+/** Defaults of the estimator `fixed` and of gap classes that are not given (retention specification 8.2), ms. */
+export const FIXED_TTL: TtlByPause = { tool: 300_000, human: 0, join: 600_000 };
+
+function number(
+  preset: LeasePresetLike,
+  given: Readonly<Record<string, unknown>>,
+  key: string,
+  otherwise: number,
+  min: number,
+  max: number,
+  path = key,
+): number {
+  const value = given[key];
+  if (value === undefined) return otherwise;
+  if (typeof value !== 'number' || Number.isNaN(value)) throw problem('E_TYPE', preset, path, `got ${String(value)}, expected a number`);
+  if (value < min || value > max) throw problem('E_RANGE', preset, path, `got ${value}, expected ${min}..${max}`);
+  return value;
+}
+
+function choice<T extends string>(
+  preset: LeasePresetLike,
+  given: Readonly<Record<string, unknown>>,
+  key: string,
+  otherwise: string,
+  allowed: readonly T[],
+): T {
+  const value = given[key] ?? otherwise;
+  if (!(allowed as readonly unknown[]).includes(value)) {
+    throw problem('E_ENUM', preset, key, `got ${String(value)}, expected ${allowed.join(' or ')}`);
+  }
+  return value as T;
+}
+
+function problem(code: string, preset: LeasePresetLike, path: string, message: string, hint?: string): UserError {
+  return new UserError({
+    severity: 'error',
+    code,
+    path: `${preset.name}@${preset.version}.${path}`,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

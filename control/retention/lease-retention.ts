@@ -1,0 +1,393 @@
+import type { BranchId } from '../blocks.ts';
+import type {
+  ActionOutcome,
+  Blocks,
+  Hardness,
+  KvAction,
+  Millis,
+  PauseKind,
+  RankId,
+  RetentionEvent,
+  RetentionPolicy,
+  RouteRequest,
+  SessionId,
+} from '../ports.ts';
+import { ClaimLedger, type LedgerClaim } from './claim-ledger.ts';
+import { breakEvenMs, recomputeMs } from './cost-model.ts';
+import type { TtlEstimator } from './gap-estimators.ts';
+import type { LeaseParameters } from './lease-parameters.ts';
+import { PauseTracker } from './pause-tracker.ts';
+import type { RetentionEnv } from './retention-env.ts';
+
+type Act = (action: Omit<KvAction, 'id'>) => void;
+type Finished = Extract<RetentionEvent, { kind: 'finished' }>;
+
+/** What became of the claims a policy wanted. asked = sent + rejected here; every one sent is settled by its worker once. */
+export interface ClaimCounters {
+  asked: number;
+  sent: number;
+  released: number;
+  /** Refused by the control plane, by reason: disabled, unsupported, budget, tenant. */
+  readonly rejectedHere: Record<string, number>;
+  /** Sent for fewer blocks or a shorter time than asked, by reason: budget, tenant, maxTtl, minTtl. */
+  readonly clippedHere: Record<string, number>;
+  /** Outcomes reported by workers. */
+  readonly settled: Record<ActionOutcome['result'], number>;
+}
+
+interface RankClaims {
+  readonly ledger: ClaimLedger;
+  /** Claims per tenant; only kept while a tenant share is set. */
+  readonly tenants: Map<number, ClaimLedger>;
+}
+
+interface HeldClaim {
+  readonly rank: RankId;
+  readonly tenant: number;
+  readonly claim: LedgerClaim;
+  readonly twin: LedgerClaim | undefined;
+}
+
+/**
+ * The lease class: turns the end of a response into claims with finite deadlines, within budgets (retention specification 7).
+ * One instance serves all ranks. Cost per event O(branches on the path + live claims of the session).
+ */
+export class LeaseRetention implements RetentionPolicy {
+  readonly name: string;
+  readonly deployable: string;
+  readonly counters: ClaimCounters = {
+    asked: 0,
+    sent: 0,
+    released: 0,
+    rejectedHere: {},
+    clippedHere: {},
+    settled: { accepted: 0, clipped: 0, deferred: 0, rejected: 0, missing: 0 },
+  };
+  readonly #params: LeaseParameters;
+  readonly #env: RetentionEnv;
+  readonly #estimator: TtlEstimator | undefined;
+  readonly #pauses: PauseTracker | undefined;
+  readonly #hardness: Hardness;
+  readonly #drops: boolean;
+  /** A ledger is only kept where a budget, a tenant share or a release needs it. */
+  readonly #keepsLedger: boolean;
+  /** No refresh can move a deadline further than this. */
+  readonly #longestTtlMs: Millis;
+  readonly #ranks = new Map<RankId, RankClaims>();
+  readonly #sessions = new Map<SessionId, HeldClaim[]>();
+
+  constructor(name: string, deployable: string, params: LeaseParameters, env: RetentionEnv, estimator?: TtlEstimator) {
+    this.name = name;
+    this.deployable = deployable;
+    this.#params = params;
+    this.#env = env;
+    this.#estimator = estimator;
+    this.#pauses = estimator?.learns === true ? new PauseTracker(env.branches, estimator) : undefined;
+    this.#hardness = params.hardness === 'lease' ? 'lease' : 'soft';
+    this.#drops = params.onExpiry === 'drop';
+    const budgeted = params.hardness === 'lease' && Number.isFinite(params.budget);
+    this.#keepsLedger = budgeted || params.tenantShare < 1 || params.releaseOnClose;
+    this.#longestTtlMs = longestTtlMs(params);
+  }
+
+  on(event: RetentionEvent, act: Act): void {
+    if (event.kind === 'dispatched') this.#dispatched(event.rank, event.request, event.nowMs);
+    else if (event.kind === 'finished') this.#finished(event, act);
+    else if (event.kind === 'closed') this.#closed(event.session, event.nowMs, act);
+    else this.#lost(event.rank);
+  }
+
+  settled(action: KvAction, outcome: ActionOutcome, _nowMs: Millis): void {
+    this.counters.settled[outcome.result]++;
+    if (!this.#keepsLedger || outcome.result === 'accepted' || outcome.result === 'deferred') return;
+    const list = this.#sessions.get(action.session);
+    const held = list?.find(
+      (h) =>
+        h.rank === action.rank &&
+        h.claim.branch === action.branch &&
+        h.claim.depthBlocks === action.toBlocks &&
+        h.claim.untilMs >= action.untilMs,
+    );
+    if (held === undefined) return;
+    this.#drop(held);
+    const applied = outcome.result === 'clipped' ? outcome.appliedBlocks : 0;
+    if (applied > 0) this.#hold(action.rank, held.tenant, action.session, action.branch, applied, held.claim.untilMs);
+  }
+
+  /** Live claims on a rank and the blocks they cover, each block once. */
+  claimed(rank: RankId, nowMs: Millis): { readonly claims: number; readonly blocks: Blocks } {
+    const state = this.#ranks.get(rank);
+    if (state === undefined) return { claims: 0, blocks: 0 };
+    this.#expire(state, nowMs);
+    return { claims: state.ledger.liveClaims, blocks: state.ledger.chargedBlocks };
+  }
+
+  #dispatched(rank: RankId, request: RouteRequest, nowMs: Millis): void {
+    this.#pauses?.resumed(request.session, request.branch, request.depthBlocks, request.arrivalMs, nowMs);
+    const p = this.#params;
+    if (!this.#keepsLedger || this.#hardness !== 'lease' || p.refresh !== 'onHit') return;
+    const state = this.#ranks.get(rank);
+    if (state === undefined) return;
+    this.#expire(state, nowMs);
+    // A hit moves deadlines at the worker. The covered part of this prompt therefore stays charged, whoever claimed it, at least
+    // until the longest deadline that the hit can give it; the claim made at the end of the response takes over from there.
+    const covered = state.ledger.coveredBlocks(request.branch, request.depthBlocks);
+    if (covered > 0) this.#hold(rank, request.tenant, request.session, request.branch, covered, nowMs + this.#longestTtlMs);
+  }
+
+  #finished(event: Finished, act: Act): void {
+    const { request, rank, session, pause, end, nowMs } = event;
+    if (end.status === 'rejected' || end.status === 'lost') return;
+    if (!this.#drops && end.status !== 'finished') return;
+    const tool = end.toolNames?.[0];
+    const p = this.#params;
+    const breakpoints = p.cacheControl === 'honour' ? (request.hints?.cacheControl ?? []) : [];
+    if (request.depthBlocks > 0) {
+      const ttlMs = this.#ttlMs(event, tool);
+      // A duration of 0 protects nothing; where expiry drops the blocks it still has to be said.
+      if (ttlMs > 0 || (ttlMs === 0 && this.#drops)) this.#claim(rank, request, request.depthBlocks, ttlMs, nowMs, act);
+      for (const { blockIndex, ttlMs: wanted } of breakpoints) {
+        const depth = Math.min(blockIndex + 1, request.depthBlocks);
+        if (depth > 0 && wanted > 0) this.#claim(rank, request, depth, wanted, nowMs, act);
+      }
+    }
+    this.#pauses?.began(session, request.branch, request.depthBlocks, pause, tool, nowMs);
+  }
+
+  /** Time to keep without hints; negative = nothing asked for. */
+  #ttlMs(event: Finished, tool: string | undefined): Millis {
+    const { ttl, priority, defaultPriority } = this.#params;
+    if (ttl === undefined) return -1;
+    if (priority !== undefined && priority <= (defaultPriority ?? 0)) return -1;
+    const pause: PauseKind = event.end.sessionFinal === true ? 'none' : event.pause;
+    // A session known to be over needs nothing. Where expiry drops blocks, others may still read them until the deadline.
+    if (pause === 'none' && !this.#drops) return -1;
+    if (typeof ttl === 'number') return ttl;
+    if (typeof ttl === 'object') return pause === 'none' ? 0 : ttl[pause];
+    if (this.#estimator === undefined || pause === 'none') return 0;
+    return this.#estimator.ttlMs(pause, tool, event.nowMs, this.#stakes(event.rank, event.request));
+  }
+
+  /** What a wrong guess costs for this context: retention specification 5, with the rent of HBM at the reported usage. */
+  #stakes(rank: RankId, request: RouteRequest): { readonly missMs: Millis; readonly breakEvenMs: Millis } {
+    const facts = this.#env.rankFacts(rank);
+    if (facts === undefined) return { missMs: 0, breakEvenMs: 0 };
+    const tokens = request.depthBlocks * facts.blockTokens;
+    const missMs = recomputeMs(0, tokens, facts.prefillMsPerToken, facts.prefillMsPerPair);
+    const usage = this.#env.kvUsage?.(rank) ?? 1;
+    return { missMs, breakEvenMs: breakEvenMs(missMs, request.depthBlocks, facts.hbmBlocks, usage) };
+  }
+
+  #claim(rank: RankId, request: RouteRequest, depthBlocks: Blocks, wantedMs: Millis, nowMs: Millis, act: Act): void {
+    const p = this.#params;
+    this.counters.asked++;
+    const refused = this.#refusal(rank);
+    if (refused !== undefined) {
+      count(this.counters.rejectedHere, refused);
+      return;
+    }
+    const ttlMs = this.#clampedTtl(request, wantedMs);
+    const startMs = p.anchor === 'requestStart' ? request.arrivalMs : nowMs;
+    let untilMs = startMs + ttlMs;
+    if (untilMs < nowMs) {
+      // Only a clock that started with the request can have run out: nothing is left to protect, but a drop is due now.
+      if (!this.#drops) {
+        count(this.counters.rejectedHere, 'expired');
+        return;
+      }
+      untilMs = nowMs;
+    }
+    let depth = depthBlocks;
+    if (this.#keepsLedger) {
+      depth = this.#grant(rank, request, depthBlocks, nowMs);
+      if (depth === 0) return;
+      this.#supersede(rank, request, depth, untilMs);
+      this.#hold(rank, request.tenant, request.session, request.branch, depth, untilMs);
+    }
+    this.counters.sent++;
+    act({
+      verb: 'pin',
+      rank,
+      session: request.session,
+      branch: request.branch,
+      fromBlocks: 0,
+      toBlocks: depth,
+      untilMs,
+      hardness: this.#hardness,
+      mode: p.deadlineMode,
+      onExpiry: this.#drops ? 'drop' : 'trueLastAccess',
+      ...(p.refresh === 'onHit' ? { refreshMs: ttlMs } : {}),
+      tierFloor: p.tierFloor,
+    });
+  }
+
+  #refusal(rank: RankId): string | undefined {
+    if (this.#hardness !== 'lease') return undefined;
+    if (this.#params.budget === 0) return 'disabled';
+    const needsHost = this.#params.tierFloor >= 1 && Number.isFinite(this.#params.budget);
+    return needsHost && (this.#env.rankFacts(rank)?.hostBlocks ?? 0) === 0 ? 'unsupported' : undefined;
+  }
+
+  #clampedTtl(request: RouteRequest, wantedMs: Millis): Millis {
+    const { minTtlMs, maxTtlMs, jitter } = this.#params;
+    let ttlMs = wantedMs;
+    if (jitter > 0) ttlMs *= 1 + jitter * (2 * this.#env.draw(`${this.name}/${request.id}#${request.attemptNumber}`) - 1);
+    if (ttlMs > maxTtlMs) {
+      if (wantedMs > maxTtlMs) count(this.counters.clippedHere, 'maxTtl');
+      return maxTtlMs;
+    }
+    if (ttlMs < minTtlMs) {
+      if (wantedMs < minTtlMs) count(this.counters.clippedHere, 'minTtl');
+      return minTtlMs;
+    }
+    return ttlMs;
+  }
+
+  /** Blocks that the budgets leave, root side first (retention specification 3.2); 0 = rejected. */
+  #grant(rank: RankId, request: RouteRequest, depthBlocks: Blocks, nowMs: Millis): Blocks {
+    const state = this.#rankClaims(rank);
+    this.#expire(state, nowMs);
+    const facts = this.#env.rankFacts(rank);
+    const p = this.#params;
+    let depth = depthBlocks;
+    if (this.#hardness === 'lease' && Number.isFinite(p.budget) && p.tierFloor <= 1) {
+      const capacity = p.tierFloor === 0 ? (facts?.hbmBlocks ?? 0) : (facts?.hostBlocks ?? 0);
+      depth = this.#clip(state.ledger, request.branch, depth, Math.floor(p.budget * capacity), 'budget');
+    }
+    if (p.tenantShare < 1 && depth > 0) {
+      const tenant = this.#tenantLedger(state, request.tenant);
+      depth = this.#clip(tenant, request.branch, depth, Math.floor(p.tenantShare * (facts?.hbmBlocks ?? 0)), 'tenant');
+    }
+    return depth;
+  }
+
+  #clip(ledger: ClaimLedger, branch: BranchId, depth: Blocks, budgetBlocks: Blocks, reason: string): Blocks {
+    const room = Math.max(0, budgetBlocks - ledger.chargedBlocks);
+    // The common case needs no walk: everything would fit even if none of it were covered yet.
+    if (depth <= room) return depth;
+    const granted = Math.min(depth, ledger.coveredBlocks(branch, depth) + room);
+    if (granted === 0) count(this.counters.rejectedHere, reason);
+    else if (granted < depth) count(this.counters.clippedHere, reason);
+    return granted;
+  }
+
+  /** Ends own claims that the new one replaces: those on a prefix of its chain, unless `max` or `fixed` keeps their deadline. */
+  #supersede(rank: RankId, request: RouteRequest, depthBlocks: Blocks, untilMs: Millis): void {
+    const list = this.#sessions.get(request.session);
+    if (list === undefined) return;
+    const replaces = this.#params.deadlineMode === 'replace';
+    for (let i = list.length - 1; i >= 0; i--) {
+      const held = list[i]!;
+      const old = held.claim;
+      if (held.rank !== rank || old.depthBlocks > depthBlocks || (!replaces && old.untilMs > untilMs)) continue;
+      const shared = this.#env.branches.commonDepth(old.branch, old.depthBlocks, request.branch, depthBlocks);
+      if (shared === old.depthBlocks) this.#drop(held);
+    }
+  }
+
+  #closed(session: SessionId, nowMs: Millis, act: Act): void {
+    this.#pauses?.closed(session, nowMs);
+    const list = this.#sessions.get(session);
+    if (list === undefined) return;
+    if (!this.#params.releaseOnClose) return;
+    for (const { rank } of list.slice()) {
+      const state = this.#ranks.get(rank);
+      if (state !== undefined) this.#expire(state, nowMs);
+    }
+    const open = list.slice();
+    for (const held of open) this.#drop(held);
+    for (const { rank, claim } of open) {
+      const kept = this.#rankClaims(rank).ledger.coveredBlocks(claim.branch, claim.depthBlocks);
+      if (kept < claim.depthBlocks) this.#release(rank, claim, kept, nowMs, act);
+    }
+  }
+
+  /** An explicit release: the exclusive part is claimed until now, so that nothing of it outlives this instant. */
+  #release(rank: RankId, claim: LedgerClaim, fromBlocks: Blocks, nowMs: Millis, act: Act): void {
+    this.counters.released++;
+    act({
+      verb: 'pin',
+      rank,
+      session: claim.session,
+      branch: claim.branch,
+      fromBlocks,
+      toBlocks: claim.depthBlocks,
+      untilMs: nowMs,
+      hardness: this.#hardness,
+      mode: 'replace',
+      onExpiry: this.#drops ? 'drop' : 'trueLastAccess',
+      tierFloor: this.#params.tierFloor,
+    });
+  }
+
+  #lost(rank: RankId): void {
+    if (!this.#ranks.delete(rank)) return;
+    for (const [session, list] of this.#sessions) {
+      const rest = list.filter((held) => held.rank !== rank);
+      if (rest.length === 0) this.#sessions.delete(session);
+      else if (rest.length < list.length) this.#sessions.set(session, rest);
+    }
+  }
+
+  #rankClaims(rank: RankId): RankClaims {
+    let state = this.#ranks.get(rank);
+    if (state === undefined) {
+      state = { ledger: new ClaimLedger(this.#env.branches), tenants: new Map() };
+      this.#ranks.set(rank, state);
+    }
+    return state;
+  }
+
+  #tenantLedger(state: RankClaims, tenant: number): ClaimLedger {
+    let ledger = state.tenants.get(tenant);
+    if (ledger === undefined) {
+      ledger = new ClaimLedger(this.#env.branches);
+      state.tenants.set(tenant, ledger);
+    }
+    return ledger;
+  }
+
+  #hold(rank: RankId, tenant: number, session: SessionId, branch: BranchId, depth: Blocks, untilMs: Millis): void {
+    const state = this.#rankClaims(rank);
+    const claim = state.ledger.add(session, branch, depth, untilMs);
+    const twin = this.#params.tenantShare < 1 ? this.#tenantLedger(state, tenant).add(session, branch, depth, untilMs) : undefined;
+    const held: HeldClaim = { rank, tenant, claim, twin };
+    const list = this.#sessions.get(session);
+    if (list === undefined) this.#sessions.set(session, [held]);
+    else list.push(held);
+  }
+
+  #drop(held: HeldClaim): void {
+    const state = this.#ranks.get(held.rank);
+    if (state !== undefined) {
+      state.ledger.remove(held.claim);
+      if (held.twin !== undefined) state.tenants.get(held.tenant)?.remove(held.twin);
+    }
+    this.#forget(held.claim);
+  }
+
+  #forget(claim: LedgerClaim): void {
+    const list = this.#sessions.get(claim.session);
+    if (list === undefined) return;
+    const at = list.findIndex((held) => held.claim === claim);
+    if (at >= 0) list.splice(at, 1);
+    if (list.length === 0) this.#sessions.delete(claim.session);
+  }
+
+  #expire(state: RankClaims, nowMs: Millis): void {
+    state.ledger.expire(nowMs, (claim) => this.#forget(claim));
+    for (const ledger of state.tenants.values()) ledger.expire(nowMs, () => undefined);
+  }
+}
+
+/** Upper bound of the durations that a policy asks for without further hints than it honours. */
+function longestTtlMs(params: LeaseParameters): Millis {
+  const { ttl, maxTtlMs, jitter } = params;
+  if (ttl === undefined || typeof ttl === 'string' || params.cacheControl === 'honour') return maxTtlMs;
+  const base = typeof ttl === 'number' ? ttl : Math.max(ttl.tool, ttl.human, ttl.join);
+  return Math.min(maxTtlMs, base * (1 + jitter));
+}
+
+function count(counters: Record<string, number>, reason: string): void {
+  counters[reason] = (counters[reason] ?? 0) + 1;
+}

@@ -1,0 +1,13 @@
+import type { BranchTable } from '../blocks.ts';
+import type { RankFacts, RankId } from '../ports.ts';
+
+/** What a retention policy is given besides events: shared chains, facts of ranks, and keyed draws. Never a clock. */
+export interface RetentionEnv {
+  readonly branches: BranchTable;
+  /** Facts of a rank that joined; undefined for one that is not known (yet). */
+  rankFacts(rank: RankId): RankFacts | undefined;
+  /** Uniform in [0, 1), a function of the key alone, so that adding a policy never shifts another's draws. */
+  draw(key: string): number;
+  /** Share 0..1 of the rank's HBM in use by last report; absent = unknown, priced as full. */
+  kvUsage?(rank: RankId): number;
+}
