@@ -51,8 +51,9 @@ describe('the calendar', () => {
               naive.payload,
             ]);
             if (kind === SLOT) {
-              fast.setSlot(fast.entity, at, cls);
-              naive.setSlot(fast.entity, at, cls);
+              const { nowMs, entity: slot } = fast;
+              fast.setSlot(slot, nowMs + dt, cls);
+              naive.setSlot(slot, nowMs + dt, cls);
             }
           }
         }
