@@ -1,0 +1,291 @@
+/**
+ * The HBM block pool with physical ids: free queue, hash -> physical copies, references, claims. One object per worker and epoch.
+ * Source: engine specification 2.2, 2.3, 2.11 and 4.7; claims as in the port (worker.ts). Plain on purpose: the jumping engine is
+ * held equal to this.
+ */
+import { FreeQueue } from './free-queue.ts';
+
+/** Identity of a block's whole prefix; equality of keys = equality of content. */
+export type BlockKey = number;
+
+/** Victim classes of engine specification 4.7; class 2 is not used yet. */
+export const VICTIM = { garbage: 0, ordinary: 1, soft: 3, lease: 4 } as const;
+
+/** Protection of one physical copy. */
+export interface Claim {
+  readonly session: number;
+  readonly victimClass: 3 | 4;
+  /** Protects up to and including this time. */
+  readonly untilMs: number;
+  readonly refreshMs: number | undefined;
+  readonly drop: boolean;
+}
+
+export interface BlockPoolOptions {
+  /** N including the null block 0. */
+  readonly blocks: number;
+  /** vLLM <= 0.27 without prefix caching: freed blocks go to the tail of the queue instead of its head. */
+  readonly appendHashless: boolean;
+  /** A copy entered the cache. `parent` = key of the block before it, -1 at the root. */
+  stored(key: BlockKey, parent: BlockKey): void;
+  /** A copy left the cache. */
+  removed(key: BlockKey): void;
+  /** An allocation broke the claims of `blocks` copies in a row that belong to `session`. */
+  claimsBroken(session: number, blocks: number): void;
+}
+
+const NO_KEY = -1;
+
+export class BlockPool {
+  readonly blocks: number;
+  readonly queue: FreeQueue;
+  /** References per block. */
+  readonly refs: Int32Array;
+  /** Key per block; -1 = hash-less. */
+  readonly keys: Float64Array;
+  /** Physical copies per key, oldest first. */
+  readonly copies = new Map<BlockKey, number[]>();
+  /** Live claims per block. */
+  readonly claims = new Map<number, Claim>();
+  /** Copies released by `demote`: class 0. */
+  readonly garbage = new Set<number>();
+  /** Referenced copies that lose their content when released. */
+  readonly dropAtRelease = new Set<number>();
+  /** Distinct blocks with a reference. */
+  referenced = 0;
+  /** Blocks that hold content. */
+  cached = 0;
+  evicted = 0;
+  expired = 0;
+  broken = 0;
+  duplicates = 0;
+  claimsExpired = 0;
+  readonly #options: BlockPoolOptions;
+  #earliestMs = Number.POSITIVE_INFINITY;
+  #earliestKnown = true;
+
+  constructor(options: BlockPoolOptions) {
+    this.#options = options;
+    this.blocks = options.blocks;
+    this.queue = new FreeQueue(options.blocks);
+    this.refs = new Int32Array(options.blocks);
+    this.keys = new Float64Array(options.blocks).fill(NO_KEY);
+  }
+
+  /** Length of the free queue: unreferenced blocks, cached and claimed ones included. */
+  get free(): number {
+    return this.queue.length;
+  }
+
+  get usable(): number {
+    return this.blocks - 1;
+  }
+
+  /** Oldest copy of a key, or -1. */
+  lookup(key: BlockKey): number {
+    return this.copies.get(key)?.[0] ?? -1;
+  }
+
+  /** How many of these blocks sit in the free queue (E of engine specification 2.4). */
+  unreferenced(blocks: readonly number[]): number {
+    return blocks.filter((block) => this.refs[block] === 0).length;
+  }
+
+  /** Takes a reference on each block of a prefix hit; refreshes live claims. */
+  touch(blocks: readonly number[], nowMs: number): void {
+    for (const block of blocks) {
+      if (this.refs[block] === 0) {
+        this.queue.remove(block);
+        this.referenced++;
+      }
+      this.refs[block]!++;
+      this.garbage.delete(block);
+      const claim = this.claims.get(block);
+      if (claim?.refreshMs !== undefined) {
+        this.#setClaim(block, { ...claim, untilMs: Math.max(claim.untilMs, nowMs + claim.refreshMs) });
+      }
+    }
+  }
+
+  /** Takes `count` blocks out of the free queue in victim order, evicting what they hold. */
+  take(count: number): number[] {
+    if (count > this.free) throw new Error(`block pool: ${count} blocks wanted, ${this.free} free`);
+    const taken: number[] = [];
+    let session = -1;
+    let brokenInRow = 0;
+    for (let i = 0; i < count; i++) {
+      const block = this.#victim();
+      const claim = this.claims.get(block);
+      if (claim !== undefined) {
+        if (brokenInRow > 0 && claim.session !== session) {
+          this.#options.claimsBroken(session, brokenInRow);
+          brokenInRow = 0;
+        }
+        session = claim.session;
+        brokenInRow++;
+        this.broken++;
+      }
+      this.queue.remove(block);
+      if (this.keys[block] !== NO_KEY) {
+        this.#forget(block);
+        this.evicted++;
+      }
+      this.refs[block] = 1;
+      this.referenced++;
+      taken.push(block);
+    }
+    if (brokenInRow > 0) this.#options.claimsBroken(session, brokenInRow);
+    return taken;
+  }
+
+  /**
+   * Returns references. Blocks that reach 0 are split: hash-less ones go to the head of the queue, cached ones to its tail, both in
+   * list order.
+   */
+  release(blocks: readonly number[]): void {
+    const hashless: number[] = [];
+    for (const block of blocks) {
+      if (this.refs[block]! <= 0) throw new Error(`block pool: block ${block} released without a reference`);
+      this.refs[block]!--;
+      if (this.refs[block]! > 0) continue;
+      this.referenced--;
+      if (this.dropAtRelease.has(block)) {
+        this.#forget(block);
+        this.expired++;
+      }
+      if (this.keys[block] === NO_KEY) hashless.push(block);
+      else this.queue.append(block);
+    }
+    if (this.#options.appendHashless) for (const block of hashless) this.queue.append(block);
+    else for (const block of hashless.reverse()) this.queue.prepend(block);
+  }
+
+  /** Gives a block its content. */
+  enter(block: number, key: BlockKey, parent: BlockKey): void {
+    if (this.keys[block] !== NO_KEY) throw new Error(`block pool: block ${block} holds content already`);
+    this.keys[block] = key;
+    this.cached++;
+    const copies = this.copies.get(key);
+    if (copies === undefined) this.copies.set(key, [block]);
+    else {
+      copies.push(block);
+      this.duplicates++;
+    }
+    this.#options.stored(key, parent);
+  }
+
+  /** Empties the cache if nothing is referenced (vLLM reset_prefix_cache). Returns whether it did. */
+  reset(): boolean {
+    if (this.referenced > 0) return false;
+    this.keys.fill(NO_KEY);
+    this.copies.clear();
+    this.claims.clear();
+    this.garbage.clear();
+    this.cached = 0;
+    this.#earliestKnown = false;
+    return true;
+  }
+
+  /** Sets or combines the claim of one copy. */
+  claim(block: number, claim: Claim, mode: 'max' | 'replace' | 'fixed'): void {
+    const old = this.claims.get(block);
+    this.dropAtRelease.delete(block);
+    this.garbage.delete(block);
+    if (old === undefined || mode === 'replace') this.#setClaim(block, claim);
+    else if (mode === 'max') {
+      const victimClass = Math.max(old.victimClass, claim.victimClass) as 3 | 4;
+      this.#setClaim(block, { ...claim, victimClass, untilMs: Math.max(old.untilMs, claim.untilMs) });
+    }
+  }
+
+  /** Releases a copy to class 0. */
+  demote(block: number): void {
+    this.#endClaim(block);
+    this.dropAtRelease.delete(block);
+    this.garbage.add(block);
+  }
+
+  /** Earliest deadline of a live claim; Infinity if none. */
+  nextExpiryMs(): number {
+    if (!this.#earliestKnown) {
+      let earliest = Number.POSITIVE_INFINITY;
+      for (const claim of this.claims.values()) if (claim.untilMs < earliest) earliest = claim.untilMs;
+      this.#earliestMs = earliest;
+      this.#earliestKnown = true;
+    }
+    return this.#earliestMs;
+  }
+
+  /** Ends every claim whose deadline is at or before nowMs. */
+  expire(nowMs: number): void {
+    const due = new Map<number, Claim>();
+    for (const [block, claim] of this.claims) if (claim.untilMs <= nowMs) due.set(block, claim);
+    this.claimsExpired += due.size;
+    for (const [block, claim] of due) {
+      this.#endClaim(block);
+      if (claim.drop && this.refs[block]! > 0) this.dropAtRelease.add(block);
+    }
+    const dropped = this.queue.toArray().filter((block) => due.get(block)?.drop === true);
+    for (const block of dropped) {
+      this.#forget(block);
+      this.expired++;
+      this.queue.remove(block);
+      this.queue.prepend(block);
+    }
+  }
+
+  /** Unreferenced copies under a live claim. */
+  claimedFree(): number {
+    let count = 0;
+    for (const block of this.claims.keys()) if (this.refs[block] === 0) count++;
+    return count;
+  }
+
+  /** Victim class of an unreferenced block. */
+  victimClass(block: number): number {
+    if (this.keys[block] === NO_KEY || this.garbage.has(block)) return VICTIM.garbage;
+    return this.claims.get(block)?.victimClass ?? VICTIM.ordinary;
+  }
+
+  /** First block in the order (class, deadline if claimed, queue order). */
+  #victim(): number {
+    let best = this.queue.head();
+    if (this.claims.size === 0 && this.garbage.size === 0) return best;
+    let bestClass = Number.POSITIVE_INFINITY;
+    let bestUntilMs = Number.POSITIVE_INFINITY;
+    for (let block = best; block !== 0; block = this.queue.after(block)) {
+      const victimClass = this.victimClass(block);
+      const untilMs = this.claims.get(block)?.untilMs ?? 0;
+      if (victimClass < bestClass || (victimClass === bestClass && untilMs < bestUntilMs)) {
+        best = block;
+        bestClass = victimClass;
+        bestUntilMs = untilMs;
+        if (victimClass === VICTIM.garbage) break;
+      }
+    }
+    return best;
+  }
+
+  /** Takes the content of a block away. */
+  #forget(block: number): void {
+    const key = this.keys[block]!;
+    const copies = this.copies.get(key)!;
+    copies.splice(copies.indexOf(block), 1);
+    if (copies.length === 0) this.copies.delete(key);
+    this.keys[block] = NO_KEY;
+    this.cached--;
+    this.garbage.delete(block);
+    this.dropAtRelease.delete(block);
+    this.#endClaim(block);
+    this.#options.removed(key);
+  }
+
+  #setClaim(block: number, claim: Claim): void {
+    this.claims.set(block, claim);
+    this.#earliestKnown = false;
+  }
+
+  #endClaim(block: number): void {
+    if (this.claims.delete(block)) this.#earliestKnown = false;
+  }
+}
