@@ -156,6 +156,16 @@ export class KvEventBatch {
     this.count = n + 1;
   }
 
+  /** Takes over everything from another batch; keeps its own columns. */
+  copyFrom(other: KvEventBatch): void {
+    this.rank = other.rank;
+    this.epoch = other.epoch;
+    this.seq = other.seq;
+    this.publishedMs = other.publishedMs;
+    this.count = 0;
+    for (let i = 0; i < other.count; i++) this.push(other.kind[i]!, other.tier[i]! as Tier, other.branch[i]!, other.from[i]!, other.to[i]!);
+  }
+
   #grow(): void {
     const size = this.kind.length * 2;
     const kind = new Uint8Array(size);

@@ -1,0 +1,94 @@
+/**
+ * Where the prompt tokens of first admissions came from. Each token has exactly one source or cause, judged at admission from
+ * recorded facts: served by a tier, compulsory (never stored anywhere, or not cacheable by rule), held by another worker at that
+ * moment, dropped at its deadline, or evicted. Source: retention specification 13, rolled up as in experiments 7.2.
+ */
+import { type BranchTable, MAX_PATH } from '../../control/blocks.ts';
+import type { Worker } from '../engine/worker.ts';
+
+/** Token totals by source or cause; they sum to the prompt tokens of all first admissions. */
+export interface TokenSources {
+  hbm: number;
+  host: number;
+  compulsory: number;
+  routing: number;
+  capacity: number;
+  ttl: number;
+  other: number;
+}
+
+/** All zero. */
+export function emptySources(): TokenSources {
+  return { hbm: 0, host: 0, compulsory: 0, routing: 0, capacity: 0, ttl: 0, other: 0 };
+}
+
+/** Judges admissions. Keeps one number per branch: how many of its own blocks were ever stored anywhere. */
+export class Attribution {
+  readonly sources = emptySources();
+  /** Avoidable tokens of the last judged admission. */
+  lastAvoidableTokens = 0;
+  readonly #branches: BranchTable;
+  readonly #blockTokens: number;
+  readonly #dropsAtDeadline: boolean;
+  #everStored = new Int32Array(1024);
+  readonly #path = new Int32Array(MAX_PATH);
+  readonly #limit = new Int32Array(MAX_PATH);
+
+  constructor(branches: BranchTable, blockTokens: number, dropsAtDeadline: boolean) {
+    this.#branches = branches;
+    this.#blockTokens = blockTokens;
+    this.#dropsAtDeadline = dropsAtDeadline;
+  }
+
+  /** Own blocks [.., to) of a branch were stored on some worker in some tier. */
+  stored(branch: number, to: number): void {
+    if (branch >= this.#everStored.length) {
+      const wide = new Int32Array(Math.max(branch + 1, this.#everStored.length * 2));
+      wide.set(this.#everStored);
+      this.#everStored = wide;
+    }
+    if (this.#everStored[branch]! < to) this.#everStored[branch] = to;
+  }
+
+  /** Cost O(branches on the path), and O(workers) more when known content was missed. */
+  judge(branch: number, depthBlocks: number, promptTokens: number, hbmTokens: number, hostTokens: number, rank: number, workers: readonly Worker[]): void {
+    const hit = hbmTokens + hostTokens;
+    const usable = Math.min(depthBlocks, Math.floor((promptTokens - 1) / this.#blockTokens));
+    const known = Math.min(usable, this.#knownBlocks(branch, depthBlocks)) * this.#blockTokens;
+    const missedKnown = Math.max(0, known - hit);
+    const s = this.sources;
+    s.hbm += hbmTokens;
+    s.host += hostTokens;
+    s.compulsory += promptTokens - hit - missedKnown;
+    this.lastAvoidableTokens = missedKnown;
+    if (missedKnown === 0) return;
+    const elsewhere = this.#bestElsewhere(branch, usable, rank, workers) * this.#blockTokens;
+    const routed = Math.max(0, Math.min(elsewhere, known) - hit);
+    s.routing += routed;
+    if (this.#dropsAtDeadline) s.ttl += missedKnown - routed;
+    else s.capacity += missedKnown - routed;
+  }
+
+  #knownBlocks(branch: number, depthBlocks: number): number {
+    const n = this.#branches.path(branch, depthBlocks, this.#path, this.#limit);
+    let known = 0;
+    for (let i = 0; i < n; i++) {
+      const b = this.#path[i]!;
+      const stored = b < this.#everStored.length ? this.#everStored[b]! : 0;
+      if (stored < this.#limit[i]!) return known + stored;
+      known += this.#limit[i]!;
+    }
+    return known;
+  }
+
+  #bestElsewhere(branch: number, depthBlocks: number, rank: number, workers: readonly Worker[]): number {
+    let best = 0;
+    for (let w = 0; w < workers.length; w++) {
+      if (w === rank) continue;
+      const resident = workers[w]!.residentBlocks(branch, depthBlocks);
+      const total = resident + workers[w]!.hostBlocks(branch, depthBlocks, resident);
+      if (total > best) best = total;
+    }
+    return best;
+  }
+}

@@ -1,0 +1,96 @@
+/** What a run is built from and what comes out of it. */
+import type { BranchTable } from '../../control/blocks.ts';
+import type { ControlPlane, DecisionRecord, Effects } from '../../control/ports.ts';
+import type { WorkerCounters } from '../engine/worker.ts';
+import type { DDSketch } from '../measure/sketch.ts';
+import type { TurnTable } from '../measure/turn-table.ts';
+import type { Workload } from '../workload/workload.ts';
+import type { TokenSources } from './attribution.ts';
+import type { FaultSpec, FleetSpec, NetworkSpec } from './fleet.ts';
+
+export interface ClusterSpec {
+  readonly workload: Workload;
+  readonly fleet: FleetSpec;
+  readonly network: NetworkSpec;
+  readonly faults: readonly FaultSpec[];
+  /** Builds the plane under test around the effects of this run. */
+  createPlane(branches: BranchTable, effects: Effects): ControlPlane;
+  /** The router reads KV events; without it no batch is delivered. */
+  readonly feedsIndex: boolean;
+  /** The router reads scraped metrics; without it nothing is scraped. */
+  readonly feedsReports: boolean;
+  /** The retention policy drops blocks at their deadline (names the cause of a miss). */
+  readonly dropsAtDeadline: boolean;
+  /** Simulated end; Infinity = until every play ended. */
+  readonly horizonMs: number;
+  /** With a finite horizon: let open plays run to their end, start no new ones. */
+  readonly drain: boolean;
+  readonly timeoutMs: number;
+  readonly retries: { readonly max: number; readonly baseMs: number; readonly capMs: number };
+  readonly checks: 'cheap' | 'deep';
+  /** Seed for retry jitter and scrape phases; uint32. */
+  readonly seed: number;
+  /** 0 = ties by entity id, else a seeded hash. */
+  readonly tieSeed: number;
+  /** Events without a token, admission or end before the run counts as stuck. */
+  readonly noProgressEvents: number;
+  /** Judge every miss; costs a look at the other workers per miss. */
+  readonly attribution: boolean;
+  readonly onDecision?: (record: DecisionRecord) => void;
+}
+
+/** Terminal states of a play, in the order of their codes. */
+export const PLAY_STATUS = ['open', 'completed', 'failed', 'censored'] as const;
+
+/** Facts of one finished (or cut) run. */
+export interface ClusterRun {
+  readonly workload: Workload;
+  readonly turns: TurnTable;
+  readonly plays: PlayTable;
+  /** All gaps between consecutive tokens, ms. */
+  readonly tokenGaps: DDSketch;
+  readonly counters: readonly WorkerCounters[];
+  readonly occupancy: OccupancySums;
+  readonly sources: TokenSources;
+  readonly runHash: string;
+  readonly decisions: number;
+  /** Decisions whose believed match was larger than what the worker held at admission. */
+  readonly staleDecisions: number;
+  readonly refusals: number;
+  readonly timeouts: number;
+  readonly actions: ActionCounts;
+  readonly events: number;
+  /** Simulated time at the end. */
+  readonly endMs: number;
+  readonly violations: readonly string[];
+}
+
+/** Columns by play id. */
+export interface PlayTable {
+  startMs: Float64Array;
+  endMs: Float64Array;
+  /** Span minus client pauses on the critical path. */
+  activeMs: Float64Array;
+  status: Uint8Array;
+  count: number;
+}
+
+/** Sums over the 10 s samples of all workers; divide by `samples`. Shares of usable blocks. */
+export interface OccupancySums {
+  samples: number;
+  referenced: number;
+  cached: number;
+  claimed: number;
+  host: number;
+  waiting: number;
+  /** Samples at which no worker had evicted anything are not excluded. */
+  livePlays: number;
+}
+
+export interface ActionCounts {
+  sent: number;
+  accepted: number;
+  clipped: number;
+  rejected: number;
+  missing: number;
+}

@@ -1,0 +1,64 @@
+/**
+ * The modelled fleet: workers grouped into nodes that share host links. Everything here is data; the cluster builds the machines.
+ * Source: engine specification 4.4, 12; experiments specification 1.4 (fleet.*).
+ */
+import type { RankFacts } from '../../control/ports.ts';
+import type { StepTimer } from '../engine/step-timer.ts';
+import type { EngineConfig } from '../engine/worker.ts';
+
+/** One worker to build. */
+export interface WorkerSpec {
+  /** Canonical key `<workerId>/<dpRank>`. */
+  readonly key: string;
+  readonly pool: string;
+  readonly node: number;
+  readonly config: EngineConfig;
+  readonly facts: RankFacts;
+  /** Steps one at a time (the oracle) or jumps from change to change. */
+  readonly stepMode: 'jump' | 'reference';
+  /** A timer of its own, since a timer holds the state of a run. */
+  createTimer(): StepTimer;
+  /** Delay between dispatch and the scheduler seeing a request (oReqMs), ms. */
+  readonly requestMs: number;
+  readonly usdPerGpuHour: number;
+  readonly tdpW: number;
+}
+
+/** Host links of one node; null members = no lower tier in use. */
+export interface NodeSpec {
+  readonly gpus: number;
+  readonly h2dBytesPerMs: number;
+  readonly d2hBytesPerMs: number;
+  /** Total of both directions of one GPU's link when both are busy. */
+  readonly duplexBytesPerMs: number;
+  /** All links of the node together, both directions. */
+  readonly dramBytesPerMs: number;
+}
+
+export interface FleetSpec {
+  readonly workers: readonly WorkerSpec[];
+  readonly nodes: readonly NodeSpec[];
+}
+
+/** A fault to inject. */
+export interface FaultSpec {
+  readonly atMs: number;
+  readonly kind: 'crash' | 'drain' | 'slow';
+  readonly worker: number;
+  /** How long it lasts; a crashed worker restarts cold afterwards. */
+  readonly forMs: number;
+  /** kind slow: step time factor. */
+  readonly factor: number;
+}
+
+/** Delays between the parts, ms. */
+export interface NetworkSpec {
+  /** Token or message between worker and control plane or client. */
+  readonly netMs: number;
+  /** From the publication of KV events to their application in the router's index. */
+  readonly indexAgeMs: number;
+  /** Period of metric scrapes. */
+  readonly metricsAgeMs: number;
+  /** Until a crash is noticed. */
+  readonly detectMs: number;
+}
