@@ -1,0 +1,468 @@
+/**
+ * The run-compressed block pool of one tier of one worker. It behaves like a per-block pool with a free queue
+ * `[hash-less blocks…][cached blocks in release order…]`, but hash-less blocks are only counted and cached ones are segments
+ * (layout: segment-columns.ts). Admission costs O(segments on the path), independent of the number of blocks.
+ *
+ * Later physical copies. A block computed although it is already cached becomes a copy: a segment with a tag in a side chain of
+ * its branch, oldest first. Look-ups see the primary = oldest copy; when that is evicted the next copy takes its place. A primary
+ * cannot lose its place while referenced, so only owners of copies need the tag to find their blocks again.
+ * Source: engine specification 2.2-2.4, 2.9; retention specification 4.1.
+ */
+import { type BranchTable, MAX_PATH } from '../../../control/blocks.ts';
+import { KV_REMOVED, KV_STORED, type KvEventBatch, type Tier } from '../../../control/ports.ts';
+import { DOOMED, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, ORDINARY, SegmentColumns, SOFT } from './segment-columns.ts';
+
+/** Told about claims that had to give way. */
+export interface ClaimWatcher {
+  broken(session: number, blocks: number): void;
+}
+
+/** One tier's pool; all counts in blocks. */
+export class SegmentPool extends SegmentColumns {
+  /** Blocks an allocation may take: hash-less ones and idle cached ones, claimed or not. */
+  free: number;
+  /** Free blocks without content. */
+  hashless: number;
+  /** Blocks with content, later copies included. */
+  cached = 0;
+  /** Later copies among them. */
+  copyBlocks = 0;
+  /** Totals. */
+  evicted = 0;
+  expired = 0;
+  duplicated = 0;
+  /** Idle blocks among the hits of the last {@link match}. */
+  matchIdle = 0;
+  /** Where events go. */
+  events: KvEventBatch | null = null;
+  watcher: ClaimWatcher | null = null;
+  readonly usable: number;
+  protected readonly branches: BranchTable;
+  protected readonly tier: Tier;
+  protected readonly pathBranch = new Int32Array(MAX_PATH);
+  protected readonly pathLimit = new Int32Array(MAX_PATH);
+
+  constructor(branches: BranchTable, usable: number, tier: Tier) {
+    super();
+    this.branches = branches;
+    this.usable = usable;
+    this.tier = tier;
+    this.free = usable;
+    this.hashless = usable;
+  }
+
+  /** Cached blocks without holder. */
+  get idle(): number {
+    return this.free - this.hashless;
+  }
+
+  /** Idle cached blocks under a live claim. */
+  get claimed(): number {
+    return this.listed[SOFT]! + this.listed[LEASE]!;
+  }
+
+  /**
+   * Length of the cached prefix of the chain (leaf, depth) in blocks; {@link matchIdle} counts the idle ones among the first
+   * `cap` of it. No side effect.
+   */
+  match(leaf: number, depth: number, cap: number): number {
+    const entries = this.branches.path(leaf, depth, this.pathBranch, this.pathLimit);
+    const { from, to, ref, next } = this;
+    let hit = 0;
+    let idle = 0;
+    for (let i = 0; i < entries; i++) {
+      const limit = this.pathLimit[i]!;
+      let end = 0;
+      for (let s = this.chains.get(this.pathBranch[i]!); s !== NONE && from[s] === end && end < limit; s = next[s]!) {
+        this.touched++;
+        const stop = to[s]! < limit ? to[s]! : limit;
+        if (ref[s] === 0) {
+          const counted = (hit + stop < cap ? hit + stop : cap) - (hit + end);
+          if (counted > 0) idle += counted;
+        }
+        end = stop;
+      }
+      hit += end;
+      if (end < limit) break;
+    }
+    this.matchIdle = idle;
+    return hit;
+  }
+
+  /** Takes a reference on the first `depth` blocks of a chain, all cached; a hit refreshes claims and forgives a demotion. */
+  touch(leaf: number, depth: number, nowMs: number): void {
+    if (depth === 0) return;
+    const entries = this.branches.path(leaf, depth, this.pathBranch, this.pathLimit);
+    for (let i = 0; i < entries; i++) {
+      const limit = this.pathLimit[i]!;
+      let s = this.chains.get(this.pathBranch[i]!);
+      for (;;) {
+        this.touched++;
+        if (this.to[s]! > limit) this.split(s, limit);
+        if (this.ref[s] === 0) {
+          this.free -= this.to[s]! - this.from[s]!;
+          this.remove(s);
+        }
+        this.ref[s]!++;
+        if (this.mark[s] !== 0) this.hitMarked(s, nowMs);
+        const end = this.to[s]!;
+        const before = this.prev[s]!;
+        if (before !== NONE && this.ref[before] === this.ref[s] && this.to[before] === this.from[s]) {
+          this.mergeNext(before);
+          if (this.to[before] === end) s = before;
+        }
+        if (end === limit) break;
+        s = this.next[s]!;
+      }
+    }
+  }
+
+  /** A hit on a segment with a mark. */
+  protected hitMarked(s: number, _nowMs: number): void {
+    if (this.mark[s] === GARBAGE) this.mark[s] = 0;
+  }
+
+  /** Takes `n` blocks out of the free ones; the caller has checked `n <= free`. Evicts in victim order when hash-less ones run out. */
+  take(n: number): void {
+    this.free -= n;
+    if (n <= this.hashless) {
+      this.hashless -= n;
+      return;
+    }
+    this.evict(n - this.hashless);
+    this.hashless = 0;
+  }
+
+  /**
+   * Names the blocks [first, last) of a chain that its holder computes: they become cached, referenced once. Blocks cached
+   * already become later copies under `tag`. Returns the number of those.
+   */
+  enter(leaf: number, first: number, last: number, tag: number): number {
+    if (last <= first) return 0;
+    const entries = this.branches.path(leaf, last, this.pathBranch, this.pathLimit);
+    let i = entries;
+    let start = last;
+    while (start > first) start -= this.pathLimit[--i]!;
+    const before = this.copyBlocks;
+    let x = first - start;
+    for (; i < entries; i++) {
+      this.enterRange(this.pathBranch[i]!, x, this.pathLimit[i]!, tag);
+      x = 0;
+    }
+    return this.copyBlocks - before;
+  }
+
+  /**
+   * The quick form of {@link enter} for one block of a decode: lengthens the segment `hint` of this branch if it ends there.
+   * Returns the segment that ends with the block, or NONE if the block became a copy.
+   */
+  enterOne(branch: number, offset: number, hint: number, tag: number): number {
+    if (
+      hint !== NONE &&
+      this.branch[hint] === branch &&
+      this.to[hint] === offset &&
+      this.ref[hint] === 1 &&
+      this.mark[hint] === 0 &&
+      this.tag[hint] === 0 &&
+      (this.next[hint] === NONE || this.from[this.next[hint]!]! > offset)
+    ) {
+      this.to[hint] = offset + 1;
+      this.cached++;
+      if (this.events !== null) this.pushStored(branch, offset, offset + 1);
+      return hint;
+    }
+    return this.enterRange(branch, offset, offset + 1, tag);
+  }
+
+  private enterRange(branch: number, first: number, last: number, tag: number): number {
+    if (this.events !== null) this.pushStored(branch, first, last);
+    this.cached += last - first;
+    let prev = NONE;
+    let next = this.chains.get(branch);
+    while (next !== NONE && this.from[next]! <= first) {
+      prev = next;
+      next = this.next[next]!;
+      this.touched++;
+    }
+    let x = first;
+    while (x < last) {
+      if (prev !== NONE && this.to[prev]! > x) {
+        const end = Math.min(last, this.to[prev]!);
+        this.addCopy(branch, x, end, tag);
+        x = end;
+        continue;
+      }
+      const end = next !== NONE && this.from[next]! < last ? this.from[next]! : last;
+      if (end > x) {
+        if (prev !== NONE && this.to[prev] === x && this.ref[prev] === 1 && this.mark[prev] === 0) this.to[prev] = end;
+        else {
+          const s = this.alloc(branch, x, end, 1);
+          this.link(this.chains, s, prev);
+          prev = s;
+        }
+        this.touched++;
+        x = end;
+      } else {
+        prev = next;
+        next = this.next[next]!;
+      }
+    }
+    return prev !== NONE && this.to[prev] === last && this.ref[prev] === 1 ? prev : NONE;
+  }
+
+  private addCopy(branch: number, from: number, to: number, tag: number): void {
+    const s = this.alloc(branch, from, to, 1);
+    this.tag[s] = tag;
+    let last = this.copies.get(branch);
+    if (last !== NONE) while (this.next[last] !== NONE) last = this.next[last]!;
+    this.link(this.copies, s, last);
+    this.copyBlocks += to - from;
+    this.duplicated += to - from;
+  }
+
+  /**
+   * Gives back a holder's blocks: the first `depth` blocks of its chain are cached (copies under `tag` among them if tag > 0), and
+   * `hashless` more carry no content. Leaf to root, so that the deep end is evicted first.
+   */
+  release(leaf: number, depth: number, hashless: number, tag: number): void {
+    this.hashless += hashless;
+    this.free += hashless;
+    if (depth === 0) return;
+    const entries = this.branches.path(leaf, depth, this.pathBranch, this.pathLimit);
+    for (let i = entries - 1; i >= 0; i--) {
+      const branch = this.pathBranch[i]!;
+      let high = this.pathLimit[i]!;
+      while (tag > 0 && high > 0) {
+        const own = this.ownCopyBelow(branch, high, tag);
+        if (own === NONE) break;
+        if (this.to[own]! < high) this.releaseRange(branch, this.to[own]!, high);
+        high = this.from[own]!;
+        this.ref[own] = 0;
+        if (this.mark[own] === DOOMED) this.dropHeld(own);
+        else this.listIdle(own);
+      }
+      if (high > 0) this.releaseRange(branch, 0, high);
+    }
+  }
+
+  /** The referenced copy of `tag` in a branch with the highest end at or below `high`. */
+  private ownCopyBelow(branch: number, high: number, tag: number): number {
+    let best = NONE;
+    for (let s = this.copies.get(branch); s !== NONE; s = this.next[s]!) {
+      if (this.tag[s] === tag && this.ref[s]! > 0 && this.to[s]! <= high && (best === NONE || this.to[s]! > this.to[best]!)) best = s;
+    }
+    return best;
+  }
+
+  /** Drops one reference on the primary blocks [low, high) of a branch, deep end first. */
+  private releaseRange(branch: number, low: number, high: number): void {
+    let s = this.chains.get(branch);
+    while (this.to[s]! < high) s = this.next[s]!;
+    if (this.to[s]! > high) this.split(s, high);
+    for (;;) {
+      this.touched++;
+      if (this.from[s]! < low) s = this.split(s, low);
+      const end = this.from[s]!;
+      const before = this.prev[s]!;
+      if (--this.ref[s]! === 0 && this.mark[s] === DOOMED) this.dropHeld(s);
+      else {
+        if (this.ref[s] === 0) this.listIdle(s);
+        this.mergeNext(s);
+      }
+      if (end === low) {
+        if (before !== NONE && this.to[before] === end) this.mergeNext(before);
+        return;
+      }
+      s = before;
+    }
+  }
+
+  /** Takes the content of a segment that just lost its last holder. */
+  private dropHeld(s: number): void {
+    const length = this.to[s]! - this.from[s]!;
+    this.free += length;
+    this.forget(s, length);
+  }
+
+  /** Takes content away without using the blocks; they become hash-less. */
+  protected forget(s: number, blocks: number): void {
+    this.cached -= blocks;
+    this.hashless += blocks;
+    this.expired += blocks;
+    this.evictFrom(s, blocks);
+  }
+
+  /** Puts a segment that lost its last holder at the young end of its list. */
+  protected listIdle(s: number): void {
+    const length = this.to[s]! - this.from[s]!;
+    this.free += length;
+    this.seq[s] = this.releases;
+    this.up[s] = 0;
+    this.releases += length;
+    const mark = this.mark[s]!;
+    if (mark === SOFT || mark === LEASE) this.insertByDeadline(mark, s);
+    else this.insert(mark, s, this.youngest[mark]!);
+  }
+
+  /** Removes `n` idle cached blocks in victim order. */
+  protected evict(n: number): void {
+    const { oldest } = this;
+    this.evicted += n;
+    this.cached -= n;
+    let session = NONE;
+    let broken = 0;
+    while (n > 0) {
+      let s = oldest[GARBAGE]!;
+      if (s === NONE) {
+        s = oldest[ORDINARY]!;
+        const other = oldest[EXPIRED]!;
+        if (other !== NONE && (s === NONE || this.seq[other]! < this.seq[s]!)) s = other;
+      }
+      if (s === NONE) {
+        s = oldest[SOFT] !== NONE ? oldest[SOFT]! : oldest[LEASE]!;
+        const length = this.to[s]! - this.from[s]!;
+        const holder = this.holder[s]!;
+        if (broken > 0 && holder !== session) {
+          if (this.watcher !== null) this.watcher.broken(session, broken);
+          broken = 0;
+        }
+        session = holder;
+        broken += length < n ? length : n;
+      }
+      n -= this.evictFrom(s, n);
+    }
+    if (broken > 0 && this.watcher !== null) this.watcher.broken(session, broken);
+  }
+
+  /** Removes up to `n` of the oldest blocks of an idle segment; returns how many. */
+  protected evictFrom(s: number, n: number): number {
+    this.touched++;
+    const from = this.from[s]!;
+    const to = this.to[s]!;
+    const branch = this.branch[s]!;
+    const length = to - from;
+    const copy = this.tag[s] !== 0;
+    const deepFirst = this.up[s] === 0;
+    if (copy) this.copyBlocks -= length < n ? length : n;
+    let low = from;
+    let high = to;
+    if (length <= n) {
+      n = length;
+      if (this.list[s] !== IN_USE) this.remove(s);
+      this.unlink(copy ? this.copies : this.chains, s);
+      this.dispose(s);
+    } else {
+      this.listed[this.list[s]!]! -= n;
+      this.seq[s]! += n;
+      if (deepFirst) {
+        low = to - n;
+        this.to[s] = low;
+      } else {
+        high = from + n;
+        this.from[s] = high;
+      }
+    }
+    if (this.events !== null) this.pushRemoved(branch, low, high, deepFirst);
+    if (!copy && this.copyBlocks > 0) this.promote(branch, low, high);
+    return n;
+  }
+
+  /** Lets the oldest remaining copies of evicted primary blocks take their place. */
+  private promote(branch: number, low: number, high: number): void {
+    for (let x = low; x < high; x++) {
+      let s = this.copies.get(branch);
+      while (s !== NONE && !(this.from[s]! <= x && x < this.to[s]!)) s = this.next[s]!;
+      if (s === NONE) continue;
+      if (this.to[s]! > x + 1) this.split(s, x + 1);
+      if (this.from[s]! < x) s = this.split(s, x);
+      this.unlink(this.copies, s);
+      this.tag[s] = 0;
+      this.copyBlocks--;
+      let prev = NONE;
+      for (let p = this.chains.get(branch); p !== NONE && this.from[p]! < x; p = this.next[p]!) prev = p;
+      this.link(this.chains, s, prev);
+      this.mergeNext(s);
+      if (prev !== NONE) this.mergeNext(prev);
+    }
+  }
+
+  protected pushStored(branch: number, from: number, to: number): void {
+    const events = this.events!;
+    const last = events.count - 1;
+    if (
+      last >= 0 &&
+      events.kind[last] === KV_STORED &&
+      events.branch[last] === branch &&
+      events.to[last] === from &&
+      events.tier[last] === this.tier
+    )
+      events.to[last] = to;
+    else events.push(KV_STORED, this.tier, branch, from, to);
+  }
+
+  /** Removed ranges are read from their deep end; a segment that goes from its shallow end is written block by block. */
+  protected pushRemoved(branch: number, from: number, to: number, deepFirst: boolean): void {
+    const events = this.events!;
+    if (!deepFirst && to - from > 1) {
+      for (let x = from; x < to; x++) events.push(KV_REMOVED, this.tier, branch, x, x + 1);
+      return;
+    }
+    const last = events.count - 1;
+    if (
+      last >= 0 &&
+      events.kind[last] === KV_REMOVED &&
+      events.branch[last] === branch &&
+      events.from[last] === to &&
+      events.tier[last] === this.tier
+    )
+      events.from[last] = from;
+    else events.push(KV_REMOVED, this.tier, branch, from, to);
+  }
+
+  /** Throws if the pool's own bookkeeping disagrees with its segments. Cost O(segments). */
+  check(): void {
+    let cached = 0;
+    let idle = 0;
+    let seen = 0;
+    for (const map of [this.chains, this.copies]) {
+      map.forEach((branch, first) => {
+        let end = -1;
+        let before = NONE;
+        for (let s = first; s !== NONE; s = this.next[s]!) {
+          seen++;
+          this.assert(this.branch[s] === branch && this.prev[s] === before && this.to[s]! > this.from[s]!, 'E3 chain');
+          this.assert(map === this.copies || this.from[s]! >= end, 'E3 order of a chain');
+          this.assert((this.tag[s] === 0) === (map === this.chains), 'E3 tag');
+          this.assert((this.ref[s] === 0) === (this.list[s] !== IN_USE), 'E1 idle segments are listed');
+          end = this.to[s]!;
+          cached += this.to[s]! - this.from[s]!;
+          if (this.ref[s] === 0) idle += this.to[s]! - this.from[s]!;
+          before = s;
+        }
+      });
+    }
+    this.assert(seen === this.segments, 'E3 segment count');
+    this.assert(cached === this.cached, `E3 cached blocks: counted ${cached}, kept ${this.cached}`);
+    this.assert(idle + this.hashless === this.free, `E1 free: idle ${idle} + hashless ${this.hashless} != ${this.free}`);
+    for (let list = 0; list <= LEASE; list++) {
+      let blocks = 0;
+      let seq = -1;
+      let until = 0;
+      for (let s = this.oldest[list]!; s !== NONE; s = this.younger[s]!) {
+        if (list >= SOFT) {
+          if (this.until[s]! > until) seq = -1;
+          this.assert(this.until[s]! >= until && this.mark[s] === list, 'E1 deadlines of a list');
+          until = this.until[s]!;
+        }
+        this.assert(this.seq[s]! > seq, 'E1 order of a list');
+        blocks += this.to[s]! - this.from[s]!;
+        seq = this.seq[s]! + this.to[s]! - this.from[s]! - 1;
+      }
+      this.assert(blocks === this.listed[list], 'E1 blocks of a list');
+    }
+  }
+
+  protected assert(condition: boolean, message: string): void {
+    if (!condition) throw new Error(message);
+  }
+}
