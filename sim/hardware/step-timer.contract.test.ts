@@ -1,0 +1,88 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createStepBatch, type StepTimer } from '../engine/step-timer.ts';
+import { CellTimer } from './cell-timer.ts';
+import { cellFile, resolveParameters } from './cells.ts';
+import { FixedTimer } from './fixed-timer.ts';
+
+const cells = cellFile().cells;
+const timers: [string, () => StepTimer][] = [
+  ['cell', () => new CellTimer(cells[4]!, resolveParameters(cells[4]!, 'vllm').parameters)],
+  ['cell with latent attention', () => new CellTimer(cells[41]!, resolveParameters(cells[41]!, 'vllm').parameters)],
+  ['fixed', () => new FixedTimer(7.3, 5)],
+];
+
+describe.each(timers)('step timer: %s', (_name, create) => {
+  const batch = createStepBatch();
+  const run = fc.record({
+    seqs: fc.integer({ min: 1, max: 256 }),
+    length: fc.integer({ min: 1, max: 50_000 }),
+    steps: fc.integer({ min: 1, max: 300 }),
+  });
+
+  it('is pure: a step in between changes nothing of the run', () => {
+    const timer = create();
+    fc.assert(
+      fc.property(run, ({ seqs, length, steps }) => {
+        timer.startRun(seqs, seqs * length, length);
+        const before = timer.runMs(steps);
+        batch.decodeSeqs = 3;
+        batch.decodeKvTokens = 30;
+        batch.maxDecodeKvTokens = 10;
+        batch.chunkCount = 0;
+        const one = timer.stepMs(batch);
+        expect(timer.stepMs(batch)).toBe(one);
+        expect(timer.runMs(steps)).toBe(before);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('describes its run by segments that add up to the time', () => {
+    const timer = create();
+    fc.assert(
+      fc.property(run, ({ seqs, length, steps }) => {
+        timer.startRun(seqs, seqs * length, length);
+        const { u0, v0, split, u1, v1 } = timer.run;
+        let sum = 0;
+        for (let k = 0; k < steps; k++) sum += k < split ? u0 + k * v0 : u1 + (k - split) * v1;
+        expect(Math.abs(sum - timer.runMs(steps))).toBeLessThanOrEqual(1e-11 * sum);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('inverts its run', () => {
+    const timer = create();
+    fc.assert(
+      fc.property(run, fc.double({ min: 0, max: 20_000, noNaN: true }), ({ seqs, length }, within) => {
+        timer.startRun(seqs, seqs * length, length);
+        const steps = timer.stepsWithin(within);
+        expect(Number.isInteger(steps)).toBe(true);
+        expect(timer.runMs(steps)).toBeLessThanOrEqual(within);
+        expect(timer.runMs(steps + 1)).toBeGreaterThan(within);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('starts with no time and refuses an empty step', () => {
+    const timer = create();
+    timer.startRun(1, 100, 100);
+    expect(timer.runMs(0)).toBe(0);
+    batch.decodeSeqs = 0;
+    batch.chunkCount = 0;
+    expect(() => timer.stepMs(batch)).toThrow('step without tokens');
+  });
+});
+
+describe('a fixed timer of zero', () => {
+  it('fits any number of steps into no time', () => {
+    const timer = new FixedTimer(0);
+    timer.startRun(4, 100, 50);
+    expect(timer.runMs(1000)).toBe(0);
+    expect(timer.stepsWithin(0)).toBe(Infinity);
+    expect(timer.stepsWithin(-1)).toBe(0);
+    expect(() => new FixedTimer(-1)).toThrow('step time');
+  });
+});
