@@ -1,0 +1,99 @@
+/**
+ * A compiled point as plain data: everything a thread needs to run any (arm, replication) of it. Durations ms, sizes bytes,
+ * bandwidths bytes per ms. No functions, so that it can be sent to a thread or another machine.
+ */
+import type { NetworkSpec } from '../cluster/fleet.ts';
+import type { EngineConfig } from '../engine/worker.ts';
+import type { WorkloadOptions } from '../workload/workload-options.ts';
+
+/** One pool of equal workers. */
+export interface PoolPlan {
+  readonly name: string;
+  readonly gpu: string;
+  readonly workers: number;
+  readonly gpusPerWorker: number;
+  readonly gpusPerNode: number;
+  /** Id of the timing cell, or `fixed`. */
+  readonly cell: string;
+  readonly cellLevel: string;
+  /** Engine name for the parameters of the cell. */
+  readonly engine: string;
+  readonly skewAlpha: number | null;
+  /** Constant step time of `timer: fixed`, ms. */
+  readonly fixedStepMs: number | null;
+  /** Delay between dispatch and the scheduler seeing a request, ms. */
+  readonly requestMs: number;
+  readonly config: EngineConfig;
+  readonly stepMode: 'jump' | 'reference';
+  readonly hbmTokens: number;
+  readonly hostTokens: number;
+  readonly hbmFrom: string;
+  readonly hostReadBytesPerMs: number;
+  readonly hostWriteBytesPerMs: number;
+  readonly hostDuplexBytesPerMs: number;
+  readonly blockBytes: number;
+  readonly usdPerGpuHour: number;
+  readonly tdpW: number;
+}
+
+/** A preset with its parameters in base units. */
+export interface PolicyPlan {
+  readonly use: string;
+  readonly with: Readonly<Record<string, unknown>>;
+}
+
+/** One thing that is compared. */
+export interface ArmPlan {
+  readonly name: string;
+  readonly router: PolicyPlan;
+  readonly retention: PolicyPlan;
+  readonly pools: readonly PoolPlan[];
+  readonly network: NetworkSpec;
+  readonly faults: readonly {
+    readonly atMs: number;
+    readonly kind: 'crash' | 'drain' | 'slow';
+    readonly pool: string;
+    readonly worker: number;
+    readonly forMs: number;
+    readonly factor: number;
+  }[];
+}
+
+/** An objective as compiled. */
+export interface SloPlan {
+  readonly name: string;
+  readonly expr: string;
+  readonly scope: 'turn' | 'session' | 'run';
+  readonly level: 'error' | 'warn';
+  /** Metric expression left of the operator, operator, bound in registry units. */
+  readonly metric: string;
+  readonly op: '<' | '<=' | '>' | '>=' | '==';
+  readonly bound: number;
+}
+
+export interface RunPlan {
+  /** Identity of the point; threads cache what they prepared under it. */
+  readonly key: string;
+  readonly name: string;
+  readonly seed: number;
+  readonly trace: { readonly file: string; readonly format: string | null };
+  readonly workload: WorkloadOptions;
+  readonly arms: readonly ArmPlan[];
+  readonly baseline: string;
+  readonly kind: 'terminating' | 'steady';
+  /** Infinity is written as null so that the plan survives JSON. */
+  readonly horizonMs: number | null;
+  readonly warmupMs: number;
+  readonly drain: boolean;
+  readonly timeoutMs: number | null;
+  readonly retries: { readonly max: number; readonly baseMs: number; readonly capMs: number };
+  readonly checks: 'cheap' | 'deep';
+  readonly tieSeed: number;
+  readonly noProgress: number;
+  readonly timeLimitMs: number;
+  readonly slos: readonly SloPlan[];
+  /** Metric expressions to evaluate per replication. */
+  readonly exprs: readonly string[];
+  readonly primary: string;
+  readonly record: readonly string[];
+}
