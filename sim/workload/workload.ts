@@ -10,7 +10,19 @@ export const PAUSE_KINDS = ['first', 'tool', 'human', 'join', 'unknown'] as cons
 /** Turn classes of the metrics registry in the order of their codes. */
 export const TURN_CLASSES = ['first', 'subagent', 'join', 'human', 'tool'] as const;
 
-/** All turns of all instantiated plays; index = turn id, dense. A play's agents and an agent's turns are consecutive. */
+/** Bits of {@link Turns.edges}. */
+export const EDGE_SPAWNS_ON_DISPATCH = 1;
+export const EDGE_SPAWNS_ON_COMPLETION = 2;
+/** The turn waits for agents that join before it. */
+export const EDGE_JOINS = 4;
+
+/**
+ * All turns of all instantiated plays; index = turn id, dense. A play's agents and an agent's turns are consecutive.
+ *
+ * Plays are appended while a closed run goes on (`successor`), and a column that is full is REPLACED by a wider copy. Read columns
+ * through this object (`turns.pauseMs[t]`), or fetch them again after every call of `successor`; never keep one across it. The
+ * same holds for {@link Agents}, {@link Plays} and the branch table. Entries at and beyond `count` are undefined.
+ */
 export interface Turns {
   count: number;
   readonly agent: Int32Array;
@@ -34,6 +46,10 @@ export interface Turns {
   readonly reusableTokens: Int32Array;
   /** 1 = already done when the play enters mid-life. */
   readonly skipped: Uint8Array;
+  /** Bit set of EDGE_ flags: what the closed loop has to look up at this turn. */
+  readonly edges: Uint8Array;
+  /** Request index in the trace: provenance, hints, tool spans. */
+  readonly request: Int32Array;
 }
 
 /** Agents of all plays. Turn ids are global; -1 = none. */
@@ -51,9 +67,15 @@ export interface Agents {
   /** Turn of the parent that waits for this agent; -1 = background. */
   readonly joinBefore: Int32Array;
   readonly joinDelayMs: Float64Array;
-  /** First turn to run (mid-life start), and the time after the play's start at which it runs; -1 = agent already done. */
+  /** First turn to run; differs from turnFrom only in a mid-life start; -1 = agent already done at entry. */
   readonly firstTurn: Int32Array;
+  /**
+   * Time after the play's start at which the first turn runs (0 for a root that starts cold). NaN = not known yet: the agent starts
+   * by its spawn trigger. If the first turn still waits for joined agents: the earliest anchor of its pause, possibly negative.
+   */
   readonly firstDelayMs: Float64Array;
+  /** Agent index in the trace. */
+  readonly source: Int32Array;
 }
 
 export interface Plays {
@@ -62,10 +84,15 @@ export interface Plays {
   readonly session: Int32Array;
   readonly agentFrom: Int32Array;
   readonly agentTo: Int32Array;
+  /** Index into {@link Workload.tenants}. */
   readonly tenant: Int32Array;
   readonly priority: Int32Array;
+  /** Mode closed: the slot, and j = number of plays the slot held before this one; else -1 and the play's own number. */
+  readonly slot: Int32Array;
+  readonly ordinal: Int32Array;
   /** Start of the play for recorded and open arrivals and for the first plays of closed slots; NaN for successors. */
   readonly startMs: Float64Array;
+  /** 1 = the client of this play sends hints, at the share given in the options. */
   readonly sendsHints: Uint8Array;
 }
 
@@ -74,6 +101,8 @@ export interface Workload {
   /** Block size of the chains, tokens; equals the engines' block size. */
   readonly blockTokens: number;
   readonly branches: BranchTable;
+  /** Names of the tenants, in order of first use. */
+  readonly tenants: readonly string[];
   readonly plays: Plays;
   readonly agents: Agents;
   readonly turns: Turns;
@@ -83,13 +112,21 @@ export interface Workload {
   readonly respawnMs: number;
   /** Ids of the plays that start by themselves, sorted by (startMs, play). */
   readonly initialPlays: Int32Array;
-  /** Mode closed: instantiates the pre-drawn j-th successor of a slot (j >= 1) and returns its play id. */
+  /**
+   * Mode closed: instantiates the pre-drawn j-th successor of a slot (j >= 1) and returns its play id; -1 = the slot retires because
+   * the number of sessions was limited. Ids depend on the order of calls, content does not: it is keyed by (slot, j).
+   * Replaces columns, see {@link Turns}. Cost O(turns of the session).
+   */
   successor(slot: number, j: number): number;
   /** Stable name of a turn for ties and draws: `<play>/<agent>/<turn>`, e.g. `s17/root/3`. */
   turnName(turn: number): string;
-  /** Stable name of a play, e.g. `s17`. */
+  /** Stable name of a play: `s<number>`, in mode closed `s<slot>` and `s<slot>.<j>`. */
   playName(play: number): string;
-  /** sha256 over every drawn quantity. */
+  /** Hints the trace carries for this turn (request over session), or undefined. The caller looks at `sendsHints`. */
+  hints(turn: number): Readonly<Record<string, unknown>> | undefined;
+  /** Whether a play sends hints when only `share` (0..1) of them do: one keyed draw per play, so a larger share adds plays and drops none. */
+  hinting(play: number, share: number): boolean;
+  /** sha256 (hex) over every drawn quantity and what it was drawn from. */
   readonly hash: string;
   /** Facts for reports. */
   readonly facts: WorkloadFacts;
@@ -98,11 +135,16 @@ export interface Workload {
 export interface WorkloadFacts {
   readonly pauses: string;
   readonly sharing: string;
+  /** Infinity = uncapped. */
   readonly gapCapMs: number;
+  /** Plays that start by themselves. */
   readonly sessionsOffered: number;
+  /** Sessions of the trace left out, and cut short, because a request exceeds the context limit. */
   readonly sessionsExcluded: number;
   readonly sessionsTruncated: number;
+  /** Turns of the trace with 0 output tokens, replayed as 1. */
   readonly zeroOutputs: number;
+  /** Sum over the turns of the initial plays. */
   readonly promptTokens: number;
 }
 

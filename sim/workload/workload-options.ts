@@ -1,0 +1,75 @@
+/** How a trace becomes a workload; scenario keys `workload.*` after defaults (experiments specification 1.4, trace specification 7). */
+
+/** Session starts. Times in ms, rate in sessions per ms. */
+export type Arrivals =
+  | { readonly mode: 'recorded' }
+  | {
+      readonly mode: 'open';
+      readonly process: 'poisson' | 'gamma' | 'fixed';
+      /** Sessions per ms, > 0. */
+      readonly ratePerMs: number;
+      /** Coefficient of variation of the gaps, process gamma only; 0 = fixed. */
+      readonly cv?: number;
+    }
+  | {
+      readonly mode: 'closed';
+      /** Live session trees, >= 1. */
+      readonly concurrency: number;
+      /** Cold starts are spread uniformly over [0, rampUpMs). */
+      readonly rampUpMs: number;
+      readonly start: 'cold' | 'midlife';
+      /** Pause before a slot starts its next session. */
+      readonly respawnMs: number;
+    };
+
+/** All choices that decide what is replayed; nothing here may differ between arms. */
+export interface WorkloadOptions {
+  /** Block size of the engines, tokens; must divide the trace's block size or be a multiple of it. */
+  readonly blockTokens: number;
+  readonly pauses: 'recorded' | 'debiased';
+  /** `root` ignores children and the anchors they cause (acceptance tables). */
+  readonly agents: 'tree' | 'root';
+  /** Cap on pauses, ms; Infinity = none. */
+  readonly gapCapMs: number;
+  readonly sharing: 'none' | 'tools' | 'tools+system' | 'fleet';
+  /** Share of plays with the fleet prefix; sharing fleet only, 0..1. */
+  readonly fleetShare: number;
+  readonly modelIdentity: 'separate' | 'ignore';
+  readonly outputs: 'recorded' | 'one';
+  readonly outputReuse: 'off' | 'assume';
+  /** `padded`: a labelled partial last block counts as a full one and the prompt is rounded up to it (acceptance tables). */
+  readonly partialTail: 'exact' | 'padded';
+  readonly resample: 'none' | 'jitter' | 'bootstrap';
+  /** Plays per replication; absent = all sessions of the trace (open, recorded) or unlimited (closed). */
+  readonly sessions?: number;
+  /** Relative weight of a session in a bootstrap, by session id; 1 if absent. */
+  readonly weights?: ReadonlyMap<string, number>;
+  /** Tokens; a request with prompt + output above it is overlong. */
+  readonly contextLimit: number;
+  readonly overlong: 'exclude' | 'truncate' | 'fail';
+  readonly scaleLoad: number;
+  readonly scaleContext: number;
+  readonly scalePause: number;
+  /** Fraction of plays whose client sends hints, 0..1. */
+  readonly hintShare: number;
+  readonly arrivals: Arrivals;
+}
+
+/** Defaults of the specification; block size, context limit and arrivals have none. */
+export const WORKLOAD_DEFAULTS = {
+  pauses: 'debiased',
+  agents: 'tree',
+  gapCapMs: Number.POSITIVE_INFINITY,
+  sharing: 'none',
+  fleetShare: 0,
+  modelIdentity: 'separate',
+  outputs: 'recorded',
+  outputReuse: 'off',
+  partialTail: 'exact',
+  resample: 'bootstrap',
+  overlong: 'exclude',
+  scaleLoad: 1,
+  scaleContext: 1,
+  scalePause: 1,
+  hintShare: 1,
+} as const satisfies Omit<WorkloadOptions, 'blockTokens' | 'contextLimit' | 'arrivals'>;
