@@ -30,6 +30,7 @@ export interface Trace {
     readonly id: Int32Array;
     /** Global agent index of the parent; -1 for a root. */
     readonly parent: Int32Array;
+    /** -1 = absent. */
     readonly type: Int32Array;
     readonly model: Int32Array;
     readonly toolTokens: Int32Array;
@@ -55,6 +56,7 @@ export interface Trace {
     readonly apiEstMs: Float64Array;
     readonly ttftMs: Float64Array;
     readonly pauseMs: Float64Array;
+    /** NaN = equal to pauseMs, see {@link pauseOf}. */
     readonly debiasedMs: Float64Array;
     /** Index into strings; the agent's model unless the request names another. */
     readonly model: Int32Array;
@@ -75,6 +77,35 @@ export interface Trace {
   readonly requestTools: ReadonlyMap<number, readonly ToolSpan[]>;
   /** Findings of the reader: code, count, first position. */
   readonly notices: readonly TraceNotice[];
+  /** The bytes this trace was read from; for a file of the own format they differ from `header.source`, which names the origin. */
+  readonly input?: TraceInput;
+  /** Labels of the source that the columns do not keep; absent where the source had none. */
+  readonly facts?: SourceFacts;
+}
+
+/** What was read: format and digest (`sha256:…`) of the input itself, and its name without folder and extensions. */
+export interface TraceInput {
+  readonly format: string;
+  readonly name: string;
+  readonly digest: string;
+}
+
+/** Counts of raw labels over ROOT requests as the source spelled them, e.g. stops `{tool_use: 8011, '': 692}`. */
+export interface SourceFacts {
+  readonly types: Readonly<Record<string, number>>;
+  readonly stops: Readonly<Record<string, number>>;
+}
+
+/** Code of {@link Trace.request.captureType} for sources without WEKA capture types. */
+export const CAPTURE_NONE = 2;
+
+/**
+ * Client pause before request `r`, ms, whole; NaN for the first request of an agent. `debiased` falls back to the recorded pause
+ * where no de-biased one is stored (absent = equal).
+ */
+export function pauseOf(trace: Trace, r: number, mode: 'recorded' | 'debiased'): number {
+  const debiased = trace.request.debiasedMs[r]!;
+  return mode === 'recorded' || Number.isNaN(debiased) ? trace.request.pauseMs[r]! : debiased;
 }
 
 export interface ToolSpan {
