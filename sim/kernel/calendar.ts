@@ -13,7 +13,7 @@
  * Source: engine specification 1 (order of effects), data-structures specification 5.
  */
 
-const CLASS_STEP = 2 ** 32;
+const CLASS_STEP = 4294967296;
 
 /** What {@link Calendar.next} found. */
 export const NOTHING = 0;

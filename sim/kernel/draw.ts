@@ -63,11 +63,14 @@ export function exponential(stream: Uniform, mean: number): number {
   return -log(1 - stream.double()) * mean;
 }
 
+/** 2^-54: half the smallest positive number a stream yields. */
+const SMALLEST_U = 1 / 18014398509481984;
+
 /** Standard normal by the inverse distribution of one number. */
 export function normal(stream: Uniform): number {
   const u = stream.double();
   // u = 0 has probability 2^-53 and would be minus infinity.
-  return normalQuantile(u === 0 ? 2 ** -54 : u, 0, 1);
+  return normalQuantile(u === 0 ? SMALLEST_U : u, 0, 1);
 }
 
 /** Lognormal median * exp(sigma z), one number. */
