@@ -51,7 +51,15 @@ export class Attribution {
   }
 
   /** Cost O(branches on the path), and O(workers) more when known content was missed. */
-  judge(branch: number, depthBlocks: number, promptTokens: number, hbmTokens: number, hostTokens: number, rank: number, workers: readonly Worker[]): void {
+  judge(
+    branch: number,
+    depthBlocks: number,
+    promptTokens: number,
+    hbmTokens: number,
+    hostTokens: number,
+    rank: number,
+    workers: readonly Worker[],
+  ): void {
     const hit = hbmTokens + hostTokens;
     const usable = Math.min(depthBlocks, Math.floor((promptTokens - 1) / this.#blockTokens));
     const known = Math.min(usable, this.#knownBlocks(branch, depthBlocks)) * this.#blockTokens;

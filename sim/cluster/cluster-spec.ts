@@ -71,6 +71,8 @@ export interface PlayTable {
   endMs: Float64Array;
   /** Span minus client pauses on the critical path. */
   activeMs: Float64Array;
+  /** Sum of unloaded turn times along the critical path. */
+  unloadedMs: Float64Array;
   status: Uint8Array;
   count: number;
 }

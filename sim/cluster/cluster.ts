@@ -5,18 +5,28 @@
  * Calendar slots: [workers][links of nodes][delay lines]; the heap holds what has no constant delay (arrivals after pauses,
  * faults, samples). Source: engine specification 1 and 12, data-structures specification 5.
  */
-import type { ActionOutcome, AttemptEnd, ControlPlane, Effects, KvAction, Placement, Refusal, RouteRequest, StopReason } from '../../control/ports.ts';
-import { KvEventBatch, KV_STORED } from '../../control/ports.ts';
+import type {
+  ActionOutcome,
+  AttemptEnd,
+  ControlPlane,
+  Effects,
+  KvAction,
+  Placement,
+  Refusal,
+  RouteRequest,
+  StopReason,
+} from '../../control/ports.ts';
+import { KV_STORED, KvEventBatch } from '../../control/ports.ts';
 import { STOPS } from '../../traces/columns.ts';
 import type { LinkPool } from '../engine/links.ts';
 import type { EndStatus, LoadView, Worker, WorkerSink } from '../engine/worker.ts';
 import { Calendar, NOTHING, SLOT } from '../kernel/calendar.ts';
-import { unitDraw } from '../kernel/draw.ts';
+import { Stream } from '../kernel/draw.ts';
 import { EVENT_CLASS } from '../kernel/event-class.ts';
 import { LOGGED, RunHash } from '../kernel/run-hash.ts';
 import { DDSketch } from '../measure/sketch.ts';
 import { TURN_STATUS, TurnTable } from '../measure/turn-table.ts';
-import { AgentLoop, type LoopSink } from '../workload/closed-loop.ts';
+import { AgentLoop, type ClosedLoopSink, type PlayEnd } from '../workload/closed-loop.ts';
 import type { Workload } from '../workload/workload.ts';
 import { ATTEMPT, Attempts } from './attempts.ts';
 import { Attribution } from './attribution.ts';
@@ -25,6 +35,7 @@ import { DelayLine } from './delay-line.ts';
 import type { FaultSpec } from './fleet.ts';
 import { MessageSlots } from './message-slots.ts';
 import { createPlayTable, ensurePlay } from './play-table.ts';
+import { UnloadedTime } from './unloaded-time.ts';
 import { buildMachines } from './worker-builder.ts';
 
 /** Delay lines in calendar order; equal times inside class 4 go in this order. */
@@ -41,7 +52,7 @@ export class StuckError extends Error {
 }
 
 /** One run. `step` until it returns false, then `result`. */
-export class Cluster implements WorkerSink, Effects, LoopSink {
+export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   readonly #spec: ClusterSpec;
   readonly #workload: Workload;
   readonly #calendar: Calendar;
@@ -65,14 +76,22 @@ export class Cluster implements WorkerSink, Effects, LoopSink {
   readonly #gaps = new DDSketch();
   readonly #hash = new RunHash();
   readonly #attribution: Attribution;
+  readonly #unloaded: UnloadedTime;
   readonly #occupancy: OccupancySums = { samples: 0, referenced: 0, cached: 0, claimed: 0, host: 0, waiting: 0, livePlays: 0 };
   readonly #actionCounts: ActionCounts = { sent: 0, accepted: 0, clipped: 0, rejected: 0, missing: 0 };
-  readonly #view: LoadView = { running: 0, waiting: 0, kvReferencedBlocks: 0, kvCachedBlocks: 0, kvClaimedBlocks: 0, kvUsableBlocks: 0, hostUsedBlocks: 0, hostBlocks: 0, stepEndsMs: 0 };
+  readonly #view: LoadView = {
+    running: 0,
+    waiting: 0,
+    kvReferencedBlocks: 0,
+    kvCachedBlocks: 0,
+    kvClaimedBlocks: 0,
+    kvUsableBlocks: 0,
+    hostUsedBlocks: 0,
+    hostBlocks: 0,
+    stepEndsMs: 0,
+  };
   /** Latest attempt of a turn. */
   #attemptOf = new Int32Array(1024).fill(-1);
-  /** Slot of a play and its number in that slot, mode closed. */
-  #slotOf = new Int32Array(1024).fill(-1);
-  #numberInSlot = new Int32Array(1024);
   #nextInitial = 0;
   #pendingStarts = 0;
   #livePlays = 0;
@@ -92,7 +111,9 @@ export class Cluster implements WorkerSink, Effects, LoopSink {
     this.#workload = spec.workload;
     const count = spec.fleet.workers.length;
     const delays = [...new Set(spec.fleet.workers.map((w) => w.requestMs))].sort((a, b) => a - b);
-    const machines = buildMachines(spec.fleet, spec.workload.branches, this, (transfer, worker, tMs) => this.#transferDone(transfer, worker, tMs));
+    const machines = buildMachines(spec.fleet, spec.workload.branches, this, (transfer, worker, tMs) =>
+      this.#transferDone(transfer, worker, tMs),
+    );
     this.#workers = machines.workers;
     this.#pools = machines.pools;
     this.#nodeOf = Int32Array.from(spec.fleet.workers, (w) => w.node);
@@ -103,6 +124,8 @@ export class Cluster implements WorkerSink, Effects, LoopSink {
     this.#submitDelayMs = Float64Array.from(spec.fleet.workers, (w) => w.requestMs);
     this.#turns = new TurnTable(spec.workload.turns.count);
     this.#attribution = new Attribution(spec.workload.branches, spec.workload.blockTokens, spec.dropsAtDeadline);
+    const first = spec.fleet.workers[0]!;
+    this.#unloaded = new UnloadedTime(first.createTimer(), first.config.maxBatchedTokens, first.config.blockTokens, first.requestMs);
     this.#loop = new AgentLoop(spec.workload, this);
     this.#plane = spec.createPlane(spec.workload.branches, this);
     spec.fleet.workers.forEach((w, rank) => {
@@ -242,7 +265,7 @@ export class Cluster implements WorkerSink, Effects, LoopSink {
     if (!this.#spec.feedsReports) return;
     const period = this.#spec.network.metricsAgeMs;
     this.#workers.forEach((_, rank) => {
-      const phase = unitDraw(`${this.#spec.seed}/scrape/${rank}`) * period;
+      const phase = new Stream(`${this.#spec.seed}/scrape/${rank}`).double() * period;
       this.#calendar.push(phase, EVENT_CLASS.observe, rank, rank);
     });
   }
@@ -257,16 +280,6 @@ export class Cluster implements WorkerSink, Effects, LoopSink {
     if (start > this.#spec.horizonMs) return;
     this.#pendingStarts++;
     this.#calendar.push(Math.max(start, this.#nowMs), EVENT_CLASS.arrival, play, -1);
-    if (this.#workload.mode === 'closed') this.#placeInSlot(play, this.#nextInitial - 1, 0);
-  }
-
-  #placeInSlot(play: number, slot: number, number: number): void {
-    if (play >= this.#slotOf.length) {
-      this.#slotOf = grownInt(this.#slotOf, play + 1, -1);
-      this.#numberInSlot = grownInt(this.#numberInSlot, play + 1, 0);
-    }
-    this.#slotOf[play] = slot;
-    this.#numberInSlot[play] = number;
   }
 
   #startPlay(play: number): void {
@@ -275,30 +288,45 @@ export class Cluster implements WorkerSink, Effects, LoopSink {
     this.#pendingStarts--;
     this.#livePlays++;
     // Successors of closed slots push themselves; only the sorted list is walked here.
-    if (this.#workload.mode !== 'closed' || this.#numberInSlot[play] === 0) this.#queueNextInitialPlay();
+    if (this.#workload.mode !== 'closed' || this.#workload.plays.ordinal[play] === 0) this.#queueNextInitialPlay();
     this.#loop.start(play, this.#nowMs);
   }
 
-  /** LoopSink: a turn becomes due. */
+  /** ClosedLoopSink: a turn becomes due. */
   due(turn: number, tMs: number): void {
     this.#liveTurns++;
     this.#calendar.push(Math.max(tMs, this.#nowMs), EVENT_CLASS.arrival, turn, 0);
   }
 
-  /** LoopSink: all agents of a play ended. */
-  playEnded(play: number, tMs: number, completed: boolean, activeMs: number): void {
+  /** ClosedLoopSink: the play failed; this turn of it is never sent, or aborted. */
+  cancelled(turn: number): void {
+    const attempt = turn < this.#attemptOf.length ? this.#attemptOf[turn]! : -1;
+    // Not sent yet: its arrival finds the play closed.
+    if (attempt < 0 || this.#attempts.state[attempt] === ATTEMPT.over) return;
+    const running = this.#attempts.state[attempt] === ATTEMPT.running;
+    const rank = this.#attempts.rank[attempt]!;
+    this.#attempts.close(attempt);
+    this.#liveTurns--;
+    this.#turns.ended(turn, this.#nowMs, TURN_STATUS.cancelled);
+    if (rank >= 0) this.#plane.ended(attempt, { status: 'cancelled', stop: 'other', outputTokens: 0 }, this.#nowMs);
+    if (!running) return;
+    this.#workers[rank]!.abort(attempt, this.#nowMs);
+    this.#touch(rank);
+  }
+
+  /** ClosedLoopSink: all agents of a play ended. */
+  playEnded(play: number, tMs: number, status: PlayEnd, activeMs: number, unloadedMs: number): void {
     this.#plays.endMs[play] = tMs;
     this.#plays.activeMs[play] = activeMs;
-    this.#plays.status[play] = completed ? 1 : 2;
+    this.#plays.unloadedMs[play] = unloadedMs;
+    this.#plays.status[play] = status === 'completed' ? 1 : 2;
     this.#livePlays--;
     this.#plane.hint({ kind: 'sessionClosed', session: play }, this.#nowMs);
     if (this.#workload.mode !== 'closed') return;
     const startMs = tMs + this.#workload.respawnMs;
     if (startMs > this.#spec.horizonMs) return;
-    const slot = this.#slotOf[play]!;
-    const number = this.#numberInSlot[play]! + 1;
-    const next = this.#workload.successor(slot, number);
-    this.#placeInSlot(next, slot, number);
+    const next = this.#workload.successor(this.#workload.plays.slot[play]!, this.#workload.plays.ordinal[play]! + 1);
+    if (next < 0) return;
     this.#pendingStarts++;
     this.#calendar.push(Math.max(startMs, this.#nowMs), EVENT_CLASS.arrival, next, -1);
   }
@@ -308,6 +336,10 @@ export class Cluster implements WorkerSink, Effects, LoopSink {
   #arrive(turn: number, attemptNumber: number): void {
     const turns = this.#workload.turns;
     const play = turns.play[turn]!;
+    if (!this.#loop.isOpen(play)) {
+      this.#liveTurns--;
+      return;
+    }
     this.#turns.ensure(turn + 1);
     if (turn >= this.#attemptOf.length) this.#attemptOf = grownInt(this.#attemptOf, turn + 1, -1);
     const attempt = this.#attempts.add(turn);
@@ -411,15 +443,30 @@ export class Cluster implements WorkerSink, Effects, LoopSink {
     this.#attempts.close(attempt);
     this.#liveTurns--;
     if (wasPlaced) {
-      const end: AttemptEnd = { status: END_STATUS[kind]!, stop: kind === END.finished ? stop : 'other', outputTokens: this.#attempts.outputTokens[attempt]! };
+      const end: AttemptEnd = {
+        status: END_STATUS[kind]!,
+        stop: kind === END.finished ? stop : 'other',
+        outputTokens: this.#attempts.outputTokens[attempt]!,
+      };
       this.#plane.ended(attempt, end, this.#nowMs);
     }
-    if (kind === END.finished) this.#loop.completed(turn, this.#nowMs);
+    if (kind === END.finished) this.#loop.completed(turn, this.#nowMs, this.#unloadedMs(turn));
     else if (retryable && this.#turns.attempts[turn]! <= this.#spec.retries.max) this.#retry(turn);
     else {
-      this.#turns.ended(turn, this.#nowMs, kind === END.rejected ? TURN_STATUS.rejected : kind === END.cancelled ? TURN_STATUS.timedOut : TURN_STATUS.failed);
+      this.#turns.ended(
+        turn,
+        this.#nowMs,
+        kind === END.rejected ? TURN_STATUS.rejected : kind === END.cancelled ? TURN_STATUS.timedOut : TURN_STATUS.failed,
+      );
       this.#loop.failed(turn, this.#nowMs);
     }
+  }
+
+  #unloadedMs(turn: number): number {
+    const turns = this.#workload.turns;
+    const ms = this.#unloaded.e2eMs(turns.promptTokens[turn]!, turns.reusableTokens[turn]!, turns.outputTokens[turn]!);
+    this.#turns.unloadedMs[turn] = ms;
+    return ms;
   }
 
   #retry(turn: number): void {
@@ -427,7 +474,7 @@ export class Cluster implements WorkerSink, Effects, LoopSink {
     const { baseMs, capMs } = this.#spec.retries;
     let backoff = baseMs;
     for (let i = 1; i < number; i++) backoff = Math.min(capMs, backoff * 2);
-    const jitter = 0.75 + 0.25 * unitDraw(`${this.#spec.seed}/retry/${this.#workload.turnName(turn)}/${number}`);
+    const jitter = 0.75 + 0.25 * new Stream(`${this.#spec.seed}/retry/${this.#workload.turnName(turn)}/${number}`).double();
     this.#liveTurns++;
     this.#calendar.push(this.#nowMs + backoff * jitter, EVENT_CLASS.arrival, turn, number);
   }
@@ -460,7 +507,15 @@ export class Cluster implements WorkerSink, Effects, LoopSink {
     this.#hash.add(tMs, LOGGED.admission, turn);
     this.#turns.admitted(turn, tMs, hitHbmTokens, hitHostTokens);
     if (!this.#spec.attribution) return;
-    this.#attribution.judge(turns.branch[turn]!, turns.depthBlocks[turn]!, queryTokens, hitHbmTokens, hitHostTokens, this.#attempts.rank[id]!, this.#workers);
+    this.#attribution.judge(
+      turns.branch[turn]!,
+      turns.depthBlocks[turn]!,
+      queryTokens,
+      hitHbmTokens,
+      hitHostTokens,
+      this.#attempts.rank[id]!,
+      this.#workers,
+    );
     this.#turns.avoidableTokens[turn] = this.#attribution.lastAvoidableTokens;
   }
 
@@ -603,7 +658,9 @@ export class Cluster implements WorkerSink, Effects, LoopSink {
   }
 
   #isDone(): boolean {
-    return this.#livePlays === 0 && this.#liveTurns === 0 && this.#pendingStarts === 0 && this.#nextInitial >= this.#workload.initialPlays.length;
+    return (
+      this.#livePlays === 0 && this.#liveTurns === 0 && this.#pendingStarts === 0 && this.#nextInitial >= this.#workload.initialPlays.length
+    );
   }
 
   #finish(tMs: number): void {
@@ -615,7 +672,8 @@ export class Cluster implements WorkerSink, Effects, LoopSink {
       worker.advance(this.#nowMs, EVENT_CLASS.observe);
       worker.check(true);
     }
-    for (let play = 0; play < this.#plays.count; play++) if (this.#plays.status[play] === 0 && !Number.isNaN(this.#plays.startMs[play]!)) this.#plays.status[play] = 3;
+    for (let play = 0; play < this.#plays.count; play++)
+      if (this.#plays.status[play] === 0 && !Number.isNaN(this.#plays.startMs[play]!)) this.#plays.status[play] = 3;
     this.#turns.censorOpen();
   }
 

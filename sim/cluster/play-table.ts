@@ -4,7 +4,14 @@ import type { PlayTable } from './cluster-spec.ts';
 /** Table with room for `capacity` plays, all open. */
 export function createPlayTable(capacity: number): PlayTable {
   const size = Math.max(16, capacity);
-  return { startMs: new Float64Array(size).fill(NaN), endMs: new Float64Array(size).fill(NaN), activeMs: new Float64Array(size).fill(NaN), status: new Uint8Array(size), count: 0 };
+  return {
+    startMs: new Float64Array(size).fill(NaN),
+    endMs: new Float64Array(size).fill(NaN),
+    activeMs: new Float64Array(size).fill(NaN),
+    unloadedMs: new Float64Array(size).fill(NaN),
+    status: new Uint8Array(size),
+    count: 0,
+  };
 }
 
 /** Makes room for play `play` and counts it. */
@@ -14,6 +21,7 @@ export function ensurePlay(table: PlayTable, play: number): void {
     table.startMs = grown(table.startMs, size);
     table.endMs = grown(table.endMs, size);
     table.activeMs = grown(table.activeMs, size);
+    table.unloadedMs = grown(table.unloadedMs, size);
     const status = new Uint8Array(size);
     status.set(table.status);
     table.status = status;

@@ -13,7 +13,12 @@ export interface Machines {
 }
 
 /** `onDone` learns of every completed transfer; the worker index is the rank. */
-export function buildMachines(fleet: FleetSpec, branches: BranchTable, sink: WorkerSink, onDone: (transfer: number, worker: number, tMs: number) => void): Machines {
+export function buildMachines(
+  fleet: FleetSpec,
+  branches: BranchTable,
+  sink: WorkerSink,
+  onDone: (transfer: number, worker: number, tMs: number) => void,
+): Machines {
   const pools = fleet.nodes.map((node, n) => {
     const used = fleet.workers.some((w) => w.node === n && w.config.hostBlocks > 0);
     return used ? createLinkPool({ ...node, onDone }) : null;
