@@ -58,7 +58,7 @@ const TIERS: Readonly<Record<string, Tier>> = { hbm: 0, host: 1, disk: 2, remote
 export function leaseParameters(preset: LeasePresetLike, given: Readonly<Record<string, unknown>>): LeaseParameters {
   const known = preset.params.properties;
   for (const key of Object.keys(given)) {
-    if (known[key] === undefined)
+    if (!Object.hasOwn(known, key))
       throw problem('E_UNKNOWN_KEY', preset, key, 'unknown key', `Known: ${Object.keys(known).join(', ') || 'none'}`);
   }
   for (const key of preset.params.required ?? []) {
@@ -131,7 +131,8 @@ function ttlSource(preset: LeasePresetLike, value: unknown): TtlSource | undefin
   }
   const by = value as Record<string, unknown>;
   for (const key of Object.keys(by)) {
-    if (!(key in FIXED_TTL)) throw problem('E_UNKNOWN_KEY', preset, `ttl.${key}`, 'unknown key', 'Gap classes: tool, human, join');
+    if (!Object.hasOwn(FIXED_TTL, key))
+      throw problem('E_UNKNOWN_KEY', preset, `ttl.${key}`, 'unknown key', 'Gap classes: tool, human, join');
   }
   const each = (key: keyof TtlByPause): Millis => number(preset, by, key, FIXED_TTL[key], 0, Number.MAX_SAFE_INTEGER, `ttl.${key}`);
   return { tool: each('tool'), human: each('human'), join: each('join') };
