@@ -3,6 +3,7 @@
  * Source: engine specification 2.2, 2.3, 2.11 and 4.7; claims as in the port (worker.ts). Plain on purpose: the jumping engine is
  * held equal to this.
  */
+import type { WorkerCounters } from '../worker.ts';
 import { FreeQueue } from './free-queue.ts';
 
 /** Identity of a block's whole prefix; equality of keys = equality of content. */
@@ -21,6 +22,11 @@ export interface Claim {
   readonly drop: boolean;
 }
 
+export type PoolTotals = Pick<
+  WorkerCounters,
+  'hbmEvictedBlocks' | 'hbmExpiredBlocks' | 'claimsBroken' | 'claimsExpired' | 'duplicateBlocks'
+>;
+
 export interface BlockPoolOptions {
   /** N including the null block 0. */
   readonly blocks: number;
@@ -30,6 +36,8 @@ export interface BlockPoolOptions {
   stored(key: BlockKey, parent: BlockKey): void;
   /** A copy left the cache. */
   removed(key: BlockKey): void;
+  /** Totals this pool adds to. */
+  readonly totals: PoolTotals;
   /** An allocation broke the claims of `blocks` copies in a row that belong to `session`. */
   claimsBroken(session: number, blocks: number): void;
 }
@@ -55,11 +63,6 @@ export class BlockPool {
   referenced = 0;
   /** Blocks that hold content. */
   cached = 0;
-  evicted = 0;
-  expired = 0;
-  broken = 0;
-  duplicates = 0;
-  claimsExpired = 0;
   readonly #options: BlockPoolOptions;
   #earliestMs = Number.POSITIVE_INFINITY;
   #earliestKnown = true;
@@ -123,12 +126,12 @@ export class BlockPool {
         }
         session = claim.session;
         brokenInRow++;
-        this.broken++;
+        this.#options.totals.claimsBroken++;
       }
       this.queue.remove(block);
       if (this.keys[block] !== NO_KEY) {
         this.#forget(block);
-        this.evicted++;
+        this.#options.totals.hbmEvictedBlocks++;
       }
       this.refs[block] = 1;
       this.referenced++;
@@ -151,7 +154,7 @@ export class BlockPool {
       this.referenced--;
       if (this.dropAtRelease.has(block)) {
         this.#forget(block);
-        this.expired++;
+        this.#options.totals.hbmExpiredBlocks++;
       }
       if (this.keys[block] === NO_KEY) hashless.push(block);
       else this.queue.append(block);
@@ -169,7 +172,7 @@ export class BlockPool {
     if (copies === undefined) this.copies.set(key, [block]);
     else {
       copies.push(block);
-      this.duplicates++;
+      this.#options.totals.duplicateBlocks++;
     }
     this.#options.stored(key, parent);
   }
@@ -220,7 +223,7 @@ export class BlockPool {
   expire(nowMs: number): void {
     const due = new Map<number, Claim>();
     for (const [block, claim] of this.claims) if (claim.untilMs <= nowMs) due.set(block, claim);
-    this.claimsExpired += due.size;
+    this.#options.totals.claimsExpired += due.size;
     for (const [block, claim] of due) {
       this.#endClaim(block);
       if (claim.drop && this.refs[block]! > 0) this.dropAtRelease.add(block);
@@ -228,7 +231,7 @@ export class BlockPool {
     const dropped = this.queue.toArray().filter((block) => due.get(block)?.drop === true);
     for (const block of dropped) {
       this.#forget(block);
-      this.expired++;
+      this.#options.totals.hbmExpiredBlocks++;
       this.queue.remove(block);
       this.queue.prepend(block);
     }

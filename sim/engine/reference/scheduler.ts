@@ -83,7 +83,7 @@ export const NOTHING_OUTSIDE: SchedulerOutside = {
 export interface SchedulerSettings {
   readonly config: EngineConfig;
   readonly outside: SchedulerOutside;
-  readonly events: Pick<BlockPoolOptions, 'stored' | 'removed' | 'claimsBroken'>;
+  readonly events: Pick<BlockPoolOptions, 'stored' | 'removed' | 'claimsBroken' | 'totals'>;
   /** End a preempted request that can never fit; the real scheduler would hang. */
   readonly failHopeless: boolean;
   /** max_num_active_seqs; default maxSeqs. */

@@ -162,6 +162,7 @@ class Replay {
         stored: (key, parent) => this.#events.push(`S${parent < 0 ? '.' : this.#number(parent)}:${this.#number(key)}`),
         removed: (key) => this.#events.push(`R:${this.#number(key)}`),
         claimsBroken: () => {},
+        totals: { hbmEvictedBlocks: 0, hbmExpiredBlocks: 0, claimsBroken: 0, claimsExpired: 0, duplicateBlocks: 0 },
       },
       failHopeless: false,
       ...(active === null ? {} : { maxActiveSeqs: active }),

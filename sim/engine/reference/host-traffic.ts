@@ -1,0 +1,242 @@
+/**
+ * What moves between HBM and the host tier of one worker: loads that requests wait for, write-through stores, prefetches.
+ * Source: engine specification 4.3 to 4.5 and 4.7.
+ */
+import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
+import { D2H, H2D, type LinkPool } from '../links.ts';
+import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
+import { outcomeOf } from './action-outcome.ts';
+import type { BlockKey, BlockPool } from './block-pool.ts';
+import { HostTier } from './host-tier.ts';
+import type { KvEventLog } from './kv-event-log.ts';
+import type { SchedulerRequest } from './request.ts';
+
+/** A request as the worker serves it. */
+export interface Served {
+  readonly request: SchedulerRequest;
+  readonly keys: readonly BlockKey[];
+  /** False for outputTokens 0: the one token is not delivered. */
+  readonly delivers: boolean;
+  /** Leading blocks offered for store. */
+  offeredBlocks: number;
+  /** Stores in flight. */
+  readonly stores: Set<number>;
+  lastTokenMs: number;
+  /** Tokens ever computed in completed steps. */
+  highWater: number;
+}
+
+type Job =
+  | { readonly kind: 'load'; readonly served: Served; readonly keys: readonly BlockKey[] }
+  | { readonly kind: 'store'; readonly served: Served; readonly keys: readonly BlockKey[] }
+  | {
+      readonly kind: 'prefetch';
+      readonly action: KvAction;
+      readonly keys: readonly BlockKey[];
+      readonly parent: BlockKey;
+      readonly blocks: readonly number[];
+      readonly outcome: ActionOutcome;
+    };
+
+/** Share of the usable blocks that a prefetch leaves free and unclaimed. */
+const PREFETCH_FLOOR = 0.1;
+
+export interface HostTrafficParts {
+  readonly index: number;
+  readonly config: EngineConfig;
+  readonly links: LinkPool;
+  readonly sink: WorkerSink;
+  readonly counters: WorkerCounters;
+  readonly events: KvEventLog;
+  readonly pool: BlockPool;
+}
+
+export class HostTraffic {
+  readonly tier: HostTier;
+  readonly #parts: HostTrafficParts;
+  readonly #jobs = new Map<number, Job>();
+  /** Keys that a load is bringing up. */
+  readonly #loading = new Set<BlockKey>();
+
+  constructor(parts: HostTrafficParts) {
+    this.#parts = parts;
+    const { config, events, counters } = parts;
+    this.tier = new HostTier(config.hostBlocks, config.storeThreshold, counters, (key) => events.removed(1, key));
+  }
+
+  get inFlight(): number {
+    return this.#jobs.size;
+  }
+
+  /** Blocks of prefetches in flight; they hold one reference each. */
+  prefetchBlocks(): number[] {
+    return [...this.#jobs.values()].flatMap((job) => (job.kind === 'prefetch' ? job.blocks : []));
+  }
+
+  /** Blocks of loads in flight by source key; for checks. */
+  pinnedKeys(): BlockKey[] {
+    return [...this.#jobs.values()].flatMap((job) => (job.kind === 'store' ? [] : job.keys));
+  }
+
+  writingKeys(): BlockKey[] {
+    return [...this.#jobs.values()].flatMap((job) => (job.kind === 'store' ? job.keys : []));
+  }
+
+  /** See SchedulerOutside.findBelow. */
+  find(served: Served, hitBlocks: number, tMs: number): number | 'pending' {
+    const { config } = this.#parts;
+    if (config.onboard === 'never') return 0;
+    const chain = served.keys.slice(0, Math.floor(served.request.len / config.blockTokens));
+    const count = this.tier.find(chain, hitBlocks);
+    if (count === 0 || !this.#isWorthLoading(hitBlocks, count, tMs)) return 0;
+    if (chain.slice(hitBlocks, hitBlocks + count).some((key) => this.#loading.has(key))) return 'pending';
+    const loads = [...this.#jobs.values()].filter((job) => job.kind === 'load').length;
+    return loads >= config.maxSeqs ? 'pending' : count;
+  }
+
+  load(served: Served, from: number, count: number, tMs: number): void {
+    const keys = served.keys.slice(from, from + count);
+    this.#jobs.set(this.#startLoad(keys, tMs), { kind: 'load', served, keys });
+    this.#parts.sink.restoring(served.request.id, tMs, count * this.#parts.config.blockTokens);
+  }
+
+  /** Offers the full computed blocks of a request that were not offered yet. */
+  offer(served: Served, computedTokens: number, tMs: number): void {
+    const { config } = this.#parts;
+    const limit = config.storePromptOnly ? Math.min(computedTokens, served.request.promptTokens) : computedTokens;
+    const full = Math.floor(limit / config.blockTokens);
+    if (full <= served.offeredBlocks) return;
+    const { keys, full: noRoom } = this.tier.offer(served.keys.slice(served.offeredBlocks, full));
+    if (noRoom) return;
+    served.offeredBlocks = full;
+    if (keys.length === 0) return;
+    const transfer = this.#start(D2H, keys.length, tMs);
+    this.#jobs.set(transfer, { kind: 'store', served, keys });
+    served.stores.add(transfer);
+  }
+
+  /** Treats the stores of a preempted request as done. Returns the time this takes, ms: it delays the next step. */
+  flush(served: Served, tMs: number): number {
+    let flushMs = 0;
+    for (const transfer of [...served.stores]) {
+      flushMs = Math.max(flushMs, this.#parts.links.remainingMs(transfer, tMs));
+      this.#parts.links.cancel(transfer, tMs);
+      this.done(transfer, tMs);
+    }
+    return flushMs;
+  }
+
+  /** Completion of a transfer. Returns the request concerned, if any; unknown transfers (cancelled) do nothing. */
+  done(transfer: number, tMs: number): Served | null {
+    const job = this.#jobs.get(transfer);
+    if (job === undefined) return null;
+    this.#jobs.delete(transfer);
+    const { config, counters, events } = this.#parts;
+    const bytes = job.keys.length * config.blockBytesPerGpu * config.gpus;
+    if (job.kind === 'store') {
+      this.tier.ready(job.keys);
+      for (const key of job.keys) events.stored(1, key);
+      job.served.stores.delete(transfer);
+      counters.hostWriteBytes += bytes;
+      counters.hostStoredBlocks += job.keys.length;
+      return job.served;
+    }
+    this.#endLoad(job.keys);
+    counters.hostReadBytes += bytes;
+    if (job.kind === 'load') {
+      job.served.request.restore!.done = true;
+      return job.served;
+    }
+    this.#finishPrefetch(job, tMs);
+    return null;
+  }
+
+  /**
+   * Brings the host continuation of a chain into HBM. `keys` = blocks [0, toBlocks), `resident` = leading blocks in HBM. Returns the
+   * outcome, or null if it settles when the transfer ends.
+   */
+  prefetch(action: KvAction, keys: readonly BlockKey[], resident: number, tMs: number): ActionOutcome | null {
+    const { pool } = this.#parts;
+    const requestedBlocks = action.toBlocks - action.fromBlocks;
+    if (resident >= action.toBlocks) return { result: 'accepted', appliedBlocks: requestedBlocks, requestedBlocks };
+    const from = Math.max(resident, action.fromBlocks);
+    const readable = this.tier.find(keys, from);
+    const busy = keys.slice(from, from + readable).findIndex((key) => this.#loading.has(key));
+    const count = busy < 0 ? readable : busy;
+    if (count === 0) return { result: 'missing', appliedBlocks: 0, requestedBlocks };
+    if (pool.free - pool.claimedFree() - count < PREFETCH_FLOOR * pool.usable) {
+      return { result: 'rejected', reason: 'progress', appliedBlocks: 0, requestedBlocks };
+    }
+    const loaded = keys.slice(from, from + count);
+    const outcome = outcomeOf(count + from - action.fromBlocks, requestedBlocks);
+    const blocks = pool.take(count);
+    const transfer = this.#startLoad(loaded, tMs);
+    this.#jobs.set(transfer, { kind: 'prefetch', action, keys: loaded, parent: from > 0 ? keys[from - 1]! : -1, blocks, outcome });
+    return null;
+  }
+
+  /** A request needs the blocks: gives up every prefetch. True if there was one. */
+  cancelPrefetches(tMs: number): boolean {
+    const prefetches = [...this.#jobs].filter(([, job]) => job.kind === 'prefetch');
+    for (const [transfer, job] of prefetches) {
+      if (job.kind !== 'prefetch') continue;
+      this.#jobs.delete(transfer);
+      this.#parts.links.cancel(transfer, tMs);
+      this.#endLoad(job.keys);
+      this.#parts.pool.release(job.blocks.toReversed());
+      const { requestedBlocks } = job.outcome;
+      this.#parts.sink.settled(job.action, { result: 'rejected', reason: 'progress', appliedBlocks: 0, requestedBlocks }, tMs);
+    }
+    return prefetches.length > 0;
+  }
+
+  /** Crash: nothing of it arrives any more. Prefetches settle as rejected. */
+  cancelAll(tMs: number): void {
+    for (const [transfer, job] of this.#jobs) {
+      this.#parts.links.cancel(transfer, tMs);
+      if (job.kind !== 'prefetch') continue;
+      const { requestedBlocks } = job.outcome;
+      this.#parts.sink.settled(job.action, { result: 'rejected', reason: 'down', appliedBlocks: 0, requestedBlocks }, tMs);
+    }
+    this.#jobs.clear();
+  }
+
+  #finishPrefetch(job: Extract<Job, { kind: 'prefetch' }>, tMs: number): void {
+    const { pool, sink } = this.#parts;
+    job.keys.forEach((key, i) => {
+      pool.enter(job.blocks[i]!, key, i > 0 ? job.keys[i - 1]! : job.parent);
+    });
+    pool.release(job.blocks.toReversed());
+    sink.settled(job.action, job.outcome, tMs);
+  }
+
+  /** onboard policy; retention specification 9.3. */
+  #isWorthLoading(hitBlocks: number, count: number, tMs: number): boolean {
+    const { config, links, index } = this.#parts;
+    const { onboard, blockTokens } = config;
+    if (onboard === 'always' || onboard === 'never') return onboard === 'always';
+    const tokens = count * blockTokens;
+    if (onboard !== 'cheaper') return tokens >= onboard.thresholdTokens;
+    const prefix = hitBlocks * blockTokens;
+    const recomputeMs = config.prefillMsPerToken * tokens + config.prefillMsPerPair * tokens * (prefix + tokens / 2);
+    const bytes = count * config.blockBytesPerGpu;
+    return links.estimateMs(index, H2D, bytes, count * config.fragmentsPerBlock, config.fragmentSubmitMs, tMs) < recomputeMs;
+  }
+
+  #startLoad(keys: readonly BlockKey[], tMs: number): number {
+    this.tier.pin(keys, 1);
+    for (const key of keys) this.#loading.add(key);
+    return this.#start(H2D, keys.length, tMs);
+  }
+
+  #endLoad(keys: readonly BlockKey[]): void {
+    this.tier.pin(keys, -1);
+    for (const key of keys) this.#loading.delete(key);
+  }
+
+  #start(direction: 0 | 1, blocks: number, tMs: number): number {
+    const { config, links, index } = this.#parts;
+    const bytes = blocks * config.blockBytesPerGpu;
+    return links.start(index, direction, bytes, blocks * config.fragmentsPerBlock, config.fragmentSubmitMs, config.gpus, tMs);
+  }
+}

@@ -1,0 +1,64 @@
+/** Execution of the control plane's KV actions at one worker. The rules stand in worker.ts. */
+import type { BranchTable } from '../../../control/blocks.ts';
+import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
+import type { WorkerSink } from '../worker.ts';
+import { outcomeOf } from './action-outcome.ts';
+import { type BlockPool, type Claim, VICTIM } from './block-pool.ts';
+import { chainKeys } from './chain-keys.ts';
+import type { HostTraffic } from './host-traffic.ts';
+
+export interface ActionScene {
+  readonly branches: BranchTable;
+  readonly pool: BlockPool;
+  readonly host: HostTraffic | null;
+  readonly sink: WorkerSink;
+  readonly isDown: boolean;
+}
+
+/** Executes one action; settles it at once unless a prefetch starts. */
+export function applyAction(action: KvAction, tMs: number, scene: ActionScene): void {
+  const outcome = execute(action, tMs, scene);
+  if (outcome !== null) scene.sink.settled(action, outcome, tMs);
+}
+
+/** Outcome, or null if the action is under way. */
+function execute(action: KvAction, tMs: number, scene: ActionScene): ActionOutcome | null {
+  const requestedBlocks = Math.max(action.toBlocks - action.fromBlocks, 0);
+  const refused = (reason: string): ActionOutcome => ({ result: 'rejected', reason, appliedBlocks: 0, requestedBlocks });
+  if (!isValid(action, tMs, scene.branches)) return refused('invalid');
+  if (scene.isDown) return refused('down');
+  if (action.verb === 'retain' || action.verb === 'share') return refused('unsupported');
+  const keys = chainKeys(scene.branches, action.branch, action.toBlocks);
+  if (action.verb === 'prefetch') {
+    if (scene.host === null) return refused('unsupported');
+    const missing = keys.findIndex((key) => scene.pool.lookup(key) < 0);
+    return scene.host.prefetch(action, keys, missing < 0 ? keys.length : missing, tMs);
+  }
+  const claim = claimOf(action);
+  let appliedBlocks = 0;
+  for (const key of keys.slice(action.fromBlocks)) {
+    const copies = scene.pool.copies.get(key) ?? [];
+    if (copies.length > 0) appliedBlocks++;
+    for (const block of copies) {
+      if (action.verb === 'pin') scene.pool.claim(block, claim, action.mode);
+      else scene.pool.demote(block);
+    }
+  }
+  return outcomeOf(appliedBlocks, requestedBlocks);
+}
+
+function isValid(action: KvAction, tMs: number, branches: BranchTable): boolean {
+  if (!(action.fromBlocks >= 0 && action.toBlocks > action.fromBlocks)) return false;
+  if (action.branch < 0 || action.branch >= branches.count || action.toBlocks > branches.end(action.branch)) return false;
+  return action.verb !== 'pin' || (action.untilMs >= tMs && action.untilMs < Number.POSITIVE_INFINITY);
+}
+
+function claimOf(action: KvAction): Claim {
+  return {
+    session: action.session,
+    victimClass: action.hardness === 'lease' ? VICTIM.lease : VICTIM.soft,
+    untilMs: action.untilMs,
+    refreshMs: action.refreshMs,
+    drop: action.onExpiry === 'drop',
+  };
+}

@@ -1,0 +1,64 @@
+/** Queued KV events of one worker and their publication as ranges. */
+import { KV_REMOVED, KV_STORED, KvEventBatch, type Tier } from '../../../control/ports.ts';
+import type { WorkerSink } from '../worker.ts';
+import type { BlockKey } from './block-pool.ts';
+
+/** Own offsets per branch that a key can tell apart. */
+const OFFSETS = 2 ** 21;
+
+/** Key of own block `offset` of `branch`. */
+export function blockKey(branch: number, offset: number): BlockKey {
+  if (offset >= OFFSETS) throw new Error(`block key: offset ${offset} of branch ${branch}`);
+  return branch * OFFSETS + offset;
+}
+
+export class KvEventLog {
+  readonly #worker: number;
+  readonly #sink: WorkerSink;
+  #queued: { readonly kind: number; readonly tier: Tier; readonly key: BlockKey }[] = [];
+  #batch = new KvEventBatch();
+  #epoch = 0;
+  #seq = 0;
+
+  constructor(worker: number, sink: WorkerSink) {
+    this.#worker = worker;
+    this.#sink = sink;
+  }
+
+  stored(tier: Tier, key: BlockKey): void {
+    this.#queued.push({ kind: KV_STORED, tier, key });
+  }
+
+  removed(tier: Tier, key: BlockKey): void {
+    this.#queued.push({ kind: KV_REMOVED, tier, key });
+  }
+
+  /** Forgets what was not published; numbers start again. */
+  startEpoch(epoch: number): void {
+    this.#queued = [];
+    this.#epoch = epoch;
+    this.#seq = 0;
+  }
+
+  /** Sends one batch if anything is queued. Neighbours of one kind, tier and branch become one range. */
+  publish(tMs: number): void {
+    if (this.#queued.length === 0) return;
+    const batch = this.#batch;
+    batch.rank = this.#worker;
+    batch.epoch = this.#epoch;
+    batch.seq = this.#seq++;
+    batch.publishedMs = tMs;
+    batch.count = 0;
+    for (const { kind, tier, key } of this.#queued) {
+      const branch = Math.floor(key / OFFSETS);
+      const offset = key % OFFSETS;
+      const last = batch.count - 1;
+      const joins = last >= 0 && batch.kind[last] === kind && batch.tier[last] === tier && batch.branch[last] === branch;
+      if (joins && batch.to[last] === offset) batch.to[last]!++;
+      else if (joins && batch.from[last] === offset + 1) batch.from[last]!--;
+      else batch.push(kind, tier, branch, offset, offset + 1);
+    }
+    this.#queued = [];
+    this.#sink.kvEvents(this.#worker, batch, tMs);
+  }
+}
