@@ -1,0 +1,33 @@
+/**
+ * Names of the metrics registry, for checking expressions in scenarios. sim/measure/registry.ts defines the metrics; a test there
+ * holds the two lists equal. Source: experiments specification 4.
+ */
+const TIERS = ['hbm', 'host', 'disk', 'remote'];
+const each = (prefix: string, names: readonly string[]) => names.map((name) => `${prefix}.${name}`);
+
+export const METRIC_NAMES: readonly string[] = [
+  ...each('turn', ['ttft', 'itl', 'tpot', 'e2e', 'queue', 'slowdown']),
+  ...each('session', ['completion', 'activeTime', 'slowdown']),
+  ...each('sessions', ['offered', 'completed', 'failed', 'censored']),
+  ...each('goodput', ['turns', 'sessions']),
+  ...each('throughput', ['output', 'input']),
+  ...each('kv.hit', [...TIERS, 'total', 'byTurn']),
+  'kv.readWrite',
+  'prefill.amplification',
+  'tokens.compulsory',
+  ...each('tokens.recomputed', ['total', 'routing', 'inflight', 'tier', 'capacity', 'ttl', 'claim', 'dropped', 'preempted', 'fault']),
+  'kv.duplicateBytes',
+  ...each('load', ['imbalance', 'cv', 'jain']),
+  ...each('engine', ['utilization', 'preemptions']),
+  ...each('kv.occupancy', TIERS),
+  'kv.pinWaste',
+  ...each('kv.evictions', ['capacity', 'ttl', 'drop']),
+  ...each('link.bytes', ['h2d', 'd2h']),
+  ...each('link.utilization', ['h2d', 'd2h']),
+  ...each('router', ['decisions', 'staleMiss']),
+  ...each('turns', ['rejected', 'timedOut']),
+  'fleet.gpuHours',
+  ...each('cost', ['usdPerHour', 'usdPerSession', 'usdPerGoodSession']),
+  ...each('energy', ['kWh', 'whPerSession']),
+  'fairness.jain',
+];
