@@ -307,7 +307,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     const rank = this.#attempts.rank[attempt]!;
     this.#attempts.close(attempt);
     this.#liveTurns--;
-    this.#turns.ended(turn, this.#nowMs, TURN_STATUS.cancelled);
+    this.#turns.ended(turn, this.#nowMs, TURN_STATUS.failed);
     if (rank >= 0) this.#plane.ended(attempt, { status: 'cancelled', stop: 'other', outputTokens: 0 }, this.#nowMs);
     if (!running) return;
     this.#workers[rank]!.abort(attempt, this.#nowMs);
@@ -522,7 +522,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   /** WorkerSink. */
   restoring(id: number, tMs: number): void {
     this.#progressAt = this.#calendar.yielded;
-    this.#turns.restoreMs[this.#attempts.turn[id]!] = tMs;
+    this.#turns.restoring(this.#attempts.turn[id]!, tMs);
   }
 
   /** WorkerSink. */

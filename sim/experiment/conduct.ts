@@ -51,12 +51,20 @@ export async function conduct(plan: RunPlan, rule: ReplicationRule, executor: Ex
   let doneJobs = 0;
   let target = rule.min;
   let total = arms * target;
-  const report = (): void => hooks.onProgress({ doneJobs, totalJobs: total, share: board.jobsDone / total, events: board.events, elapsedMs: performance.now() - started });
+  const report = (): void =>
+    hooks.onProgress({
+      doneJobs,
+      totalJobs: total,
+      share: board.jobsDone / total,
+      events: board.events,
+      elapsedMs: performance.now() - started,
+    });
   const timer = setInterval(report, POLL_MS);
   let complete = 0;
   let looks = 0;
   let narrow = 0;
-  let stopped: Conducted['stopped'] = rule.until === null || rule.min === rule.max ? (rule.min === rule.max && rule.until !== null ? 'max' : 'fixed') : 'max';
+  let stopped: Conducted['stopped'] =
+    rule.until === null || rule.min === rule.max ? (rule.min === rule.max && rule.until !== null ? 'max' : 'fixed') : 'max';
   try {
     while (complete < target) {
       await executor.run(plan, jobsOf(arms, complete, target), board, complete * arms, (job, result) => {
@@ -90,7 +98,15 @@ export async function conduct(plan: RunPlan, rule: ReplicationRule, executor: Ex
     hooks.signal.removeEventListener('abort', cancel);
   }
   const whole = stopped === 'interrupted' ? completePrefix(results, rule) : complete;
-  return { results: results.map((r) => r.slice(0, whole)), replications: whole, looks, stopped, truncated: stopped === 'interrupted', wallMs: performance.now() - started, events: board.events };
+  return {
+    results: results.map((r) => r.slice(0, whole)),
+    replications: whole,
+    looks,
+    stopped,
+    truncated: stopped === 'interrupted',
+    wallMs: performance.now() - started,
+    events: board.events,
+  };
 }
 
 /** Replication-major, so that a cut leaves whole replications of all arms. */

@@ -1,0 +1,246 @@
+/**
+ * From a checked scenario to a run plan: timing cell, KV capacity and policies of every arm. What the schema cannot know is checked
+ * here and reported at the place in the user's file: cells, memory, the blocks of the trace.
+ */
+import { UserError } from '../../control/user-error.ts';
+import type { PoolSettings, ScenarioSettings } from '../../scenarios/settings.ts';
+import { kvCapacity } from '../hardware/capacity.ts';
+import { findCell, type ProblemPlace, resolveParameters, type TimingCell } from '../hardware/cells.ts';
+import { findGpu, HOST_LINK } from '../hardware/gpus.ts';
+import { findModel, weightBytes } from '../hardware/models.ts';
+import type { Arrivals, WorkloadOptions } from '../workload/workload-options.ts';
+import { poolPrefillCost } from './fleet-plan.ts';
+import type { ArmPlan, PoolPlan, RunPlan } from './run-plan.ts';
+import { compileSlo } from './slo.ts';
+
+/** What the compiler needs of a loaded scenario. */
+export interface CompileInput {
+  readonly pointId: string;
+  readonly base: ScenarioSettings;
+  readonly arms: readonly { readonly name: string; readonly settings: ScenarioSettings }[];
+  readonly baseline: string;
+  /** Where a path was written, for messages. */
+  place(path: string): ProblemPlace;
+}
+
+/** Metrics of every report, before those that the scenario adds. */
+export const DEFAULT_EXPRS = [
+  'turn.ttft.p(50)',
+  'turn.ttft.p(99)',
+  'turn.itl.p(99)',
+  'goodput.turns',
+  'kv.hit.total',
+  'tokens.recomputed.total',
+  'load.imbalance',
+] as const;
+
+/**
+ * Compiles all arms. Throws UserError with every problem found: E_CELL_MISSING, E_MODEL_TOO_LARGE, E_KV_TOO_SMALL,
+ * E_CONTEXT_EXCEEDED, E_UNSUPPORTED.
+ */
+export function compilePlan(input: CompileInput, extraExprs: readonly string[] = []): RunPlan {
+  const { base } = input;
+  const { run, workload } = base;
+  const slos = base.slo.map((s) => compileSlo(s));
+  const runSlos = slos.filter((s) => s.scope === 'run').map((s) => s.metric);
+  const exprs = [...new Set([run.primary, ...DEFAULT_EXPRS, ...runSlos, ...extraExprs])];
+  return {
+    key: input.pointId,
+    name: base.name,
+    seed: base.seed,
+    trace: { file: workload.trace.file, format: workload.trace.format === 'auto' ? null : workload.trace.format },
+    workload: workloadOptions(base),
+    arms: compileArms(input),
+    baseline: input.baseline,
+    kind: base.kind,
+    horizonMs: finite(run.horizonMs),
+    warmupMs: run.warmupMs === 'auto' ? 0 : run.warmupMs,
+    drain: run.drain,
+    timeoutMs: finite(workload.timeout.requestMs),
+    retries: { max: 2, baseMs: 500, capMs: 8000 },
+    checks: run.checks,
+    tieSeed: run.tieOrder.by === 'id' ? 0 : run.tieOrder.seed + 1,
+    noProgress: run.noProgress,
+    timeLimitMs: run.timeLimitMs,
+    slos,
+    exprs,
+    primary: run.primary,
+    record: run.record,
+  };
+}
+
+function compileArms(input: CompileInput): ArmPlan[] {
+  const problems: UserError[] = [];
+  const arms = input.arms.map(({ name, settings }): ArmPlan => {
+    const { control } = settings;
+    const pools = settings.fleet.pools.map((pool) => {
+      try {
+        return compilePool(settings, pool, input);
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        problems.push(error);
+        return undefined;
+      }
+    });
+    return {
+      name,
+      router: { use: control.router.use, with: control.router.with },
+      retention: { use: control.retention.use, with: control.retention.with },
+      pools: pools.filter((p) => p !== undefined),
+      network: {
+        netMs: control.signals.netDelayMs,
+        indexAgeMs: control.signals.indexAgeMs,
+        metricsAgeMs: control.signals.metricsAgeMs,
+        detectMs: 1000,
+      },
+      faults: settings.fleet.faults.map((f) => ({ ...f, forMs: f.forMs })),
+    };
+  });
+  if (problems.length > 0) {
+    const unique = new Map(problems.flatMap((e) => e.problems).map((p) => [JSON.stringify(p), p]));
+    throw new UserError([...unique.values()]);
+  }
+  return arms;
+}
+
+/** A pool with its cell, capacity and prices. */
+export function compilePool(settings: ScenarioSettings, pool: PoolSettings, input: Pick<CompileInput, 'place'>): PoolPlan {
+  const path = `fleet.pools.${pool.name}`;
+  const place = input.place(path);
+  const { fleet } = settings;
+  const model = findModel(fleet.modelPreset.values.model);
+  const gpu = findGpu(pool.gpuPreset.values.id);
+  if (model === undefined || gpu === undefined) throw new Error(`preset ${fleet.model} or ${pool.gpu} names unknown hardware`);
+  const e = pool.engine.with;
+  const engine = pool.engine.preset.values.engine;
+  const skewAlpha = fleet.skewAlpha ?? null;
+  const isFixed = pool.timer.use === 'fixed@1';
+  const label = fleet.model.replace(/@\d+$/, '');
+  const query = {
+    gpu: pool.gpu.replace(/@\d+$/, ''),
+    engine,
+    model: model.id,
+    tp: pool.tensorParallel,
+    ep: pool.expertParallel,
+    gemm: fleet.modelPreset.values.gemm,
+    moe: fleet.modelPreset.values.moe === 'none' ? null : fleet.modelPreset.values.moe,
+    kv: e.kvDtype,
+    label,
+  };
+  const cell = isFixed ? undefined : findCell(query, place);
+  const gpus = pool.tensorParallel * pool.dataParallel;
+  const maxModelLen = e.maxModelLenTokens ?? fleet.contextLimitTokens;
+  const capacity = kvCapacity(
+    {
+      model,
+      weights: fleet.modelPreset.values.weights,
+      gpu,
+      tensorParallel: pool.tensorParallel,
+      memoryUtilization: e.memoryUtilization,
+      kvDtype: e.kvDtype,
+      blockTokens: e.blockSizeTokens,
+      maxSeqs: e.maxSeqs,
+      maxModelLen,
+      hostBytes: pool.tiers.host.sizeBytes,
+      weightBytes: weightBytes(model, fleet.modelPreset.values.weights),
+      overheadBytesPerGpu: e.overheadBytes,
+      ...(e.kvBlocks === undefined ? {} : { kvBlocks: e.kvBlocks }),
+      ...(cell === undefined ? {} : { measuredCell: `tp${cell.tp}/ep${cell.ep}` }),
+    },
+    place,
+  );
+  const parameters =
+    cell === undefined ? undefined : resolveParameters(cell, engine, skewAlpha === null ? {} : { override: { skewAlpha } });
+  const prefill = cell === undefined ? { msPerToken: 0, msPerPair: 0 } : poolPrefillCost(cell, engine, skewAlpha, e.maxBatchedTokens);
+  return {
+    name: pool.name,
+    gpu: pool.gpu,
+    workers: pool.workers,
+    gpusPerWorker: gpus,
+    gpusPerNode: pool.gpusPerNode,
+    cell: cell === undefined ? 'fixed' : cell.id,
+    cellLevel: parameters === undefined ? 'constant step time' : levelText(cell!, parameters.level),
+    engine,
+    skewAlpha,
+    fixedStepMs: isFixed ? (pool.timer.with.stepMs ?? 0) : null,
+    requestMs: e.requestDelayMs ?? parameters?.parameters.oReqMs ?? 0,
+    config: {
+      blockTokens: e.blockSizeTokens,
+      blocks: capacity.blocks,
+      maxBatchedTokens: e.maxBatchedTokens,
+      maxSeqs: e.maxSeqs,
+      maxModelLen,
+      prefixCaching: e.prefixCaching,
+      chunkedPrefill: e.chunkedPrefill,
+      longPrefillThreshold: e.longPrefillThresholdTokens,
+      longPrefillAdaptive: e.longPrefillAdaptive,
+      reserveFullIsl: e.reserveFullIsl,
+      watermark: e.watermark,
+      policy: e.policy,
+      asyncDepth: e.asyncDepth,
+      rules: e.rules,
+      onboard: e.onboard,
+      hostBlocks: capacity.hostBlocks,
+      blockBytesPerGpu: capacity.blockBytesPerGpu,
+      gpus,
+      fragmentsPerBlock: capacity.fragmentsPerBlock,
+      fragmentSubmitMs: HOST_LINK.fragmentSubmitMs,
+      storeThreshold: e.storeThreshold,
+      storePromptOnly: e.storePromptOnly,
+      prefillMsPerToken: prefill.msPerToken,
+      prefillMsPerPair: prefill.msPerPair,
+    },
+    stepMode: e.stepMode,
+    hbmTokens: capacity.tokens,
+    hostTokens: capacity.hostTokens,
+    hbmFrom: capacity.source === 'formula' ? 'formula' : 'pinned',
+    hostReadBytesPerMs: pool.tiers.host.readBytesPerMs,
+    hostWriteBytesPerMs: pool.tiers.host.writeBytesPerMs,
+    hostDuplexBytesPerMs: pool.tiers.host.duplexBytesPerMs,
+    blockBytes: capacity.blockBytesPerGpu,
+    usdPerGpuHour: settings.cost.usdPerGpuHour ?? pool.priceUsdPerGpuHour,
+    tdpW: gpu.tdpW,
+  };
+}
+
+function levelText(cell: TimingCell, level: string): string {
+  return level === 'validated' ? `validated (${cell.id})` : level;
+}
+
+/** Workload choices; equal for all arms by the rules of the loader. */
+export function workloadOptions(base: ScenarioSettings): WorkloadOptions {
+  const { workload: w, fleet } = base;
+  const t = w.trace;
+  return {
+    blockTokens: fleet.pools[0]!.engine.with.blockSizeTokens,
+    pauses: t.pauses,
+    agents: t.agents,
+    gapCapMs: t.gapCapMs,
+    sharing: t.sharing,
+    fleetShare: t.fleetShare,
+    modelIdentity: t.modelIdentity,
+    outputs: t.outputs,
+    outputReuse: t.outputReuse,
+    partialTail: t.partialBlocks === 'padded' ? 'padded' : 'exact',
+    resample: w.resample,
+    ...(w.sessions === undefined ? {} : { sessions: w.sessions }),
+    contextLimit: fleet.contextLimitTokens,
+    overlong: w.overlong,
+    scaleLoad: w.scale.load,
+    scaleContext: w.scale.context,
+    scalePause: w.scale.pause,
+    hintShare: base.control.hints,
+    arrivals: arrivals(base),
+  };
+}
+
+function arrivals(base: ScenarioSettings): Arrivals {
+  const a = base.workload.arrivals;
+  if (a.mode === 'recorded') return { mode: 'recorded' };
+  if (a.mode === 'open') return { mode: 'open', process: a.process, ratePerMs: a.ratePerMs!, cv: a.cv };
+  return { mode: 'closed', concurrency: a.concurrency!, rampUpMs: a.rampUpMs, start: a.start, respawnMs: a.respawnMs };
+}
+
+function finite(ms: number): number | null {
+  return Number.isFinite(ms) ? ms : null;
+}

@@ -1,0 +1,41 @@
+/** Objectives: from the expression of a scenario to numbers, and their judgement on intervals. Source: experiments specification 5.2. */
+import { parseThresholdExpression } from '../../scenarios/metric-expression.ts';
+import type { SloSettings } from '../../scenarios/settings.ts';
+import type { SloPlan } from './run-plan.ts';
+
+/** Registry value = written value * [0] / [1]; a division keeps 95 % the nearest double to 0.95. */
+const TO_REGISTRY: Readonly<Record<string, readonly [number, number]>> = {
+  ms: [1, 1000],
+  s: [1, 1],
+  min: [60, 1],
+  h: [3600, 1],
+  '%': [1, 100],
+  pp: [1, 100],
+};
+
+/** Compiles an objective; the loader has checked its grammar. */
+export function compileSlo(slo: SloSettings): SloPlan {
+  const parsed = parseThresholdExpression(slo.expr);
+  if ('code' in parsed) throw new Error(`objective ${slo.name} passed the loader but does not parse: ${parsed.message}`);
+  const { op } = parsed;
+  const left = slo.expr.slice(0, slo.expr.indexOf(op)).trim();
+  const [times, by] = TO_REGISTRY[parsed.unit] ?? [1, 1];
+  return { name: slo.name, expr: slo.expr, scope: slo.scope, level: slo.level, metric: left, op, bound: (parsed.bound * times) / by };
+}
+
+/** Whether one value meets the bound. */
+export function meets(slo: Pick<SloPlan, 'op' | 'bound'>, value: number): boolean {
+  if (slo.op === '<') return value < slo.bound;
+  if (slo.op === '<=') return value <= slo.bound;
+  if (slo.op === '>') return value > slo.bound;
+  if (slo.op === '>=') return value >= slo.bound;
+  return value === slo.bound;
+}
+
+/** Three-valued: pass if the unfavourable end satisfies the bound, fail if even the favourable one violates it, else open. */
+export function judge(slo: Pick<SloPlan, 'op' | 'bound'>, lo: number, hi: number): 'pass' | 'fail' | 'open' {
+  const low = meets(slo, lo);
+  const high = meets(slo, hi);
+  if (low && high) return 'pass';
+  return !low && !high ? 'fail' : 'open';
+}
