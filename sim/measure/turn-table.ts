@@ -23,7 +23,7 @@ export const TURN_STATUS = {
 /** State of a session tree; the order of codes is that of the cluster's play table. */
 export const SESSION_STATUS = { open: 0, completed: 1, failed: 2, censored: 3, rejected: 4, abandoned: 5 } as const;
 
-const FLOAT_COLUMNS = ['arrivalMs', 'dispatchMs', 'restoreMs', 'admitMs', 'firstTokenMs', 'lastTokenMs'] as const;
+const FLOAT_COLUMNS = ['arrivalMs', 'dispatchMs', 'restoreMs', 'admitMs', 'firstTokenMs', 'lastTokenMs', 'unloadedMs'] as const;
 const INT_COLUMNS = ['promptTokens', 'outputTokens', 'hitHbmTokens', 'hitHostTokens', 'avoidableTokens', 'preemptions', 'worker'] as const;
 const BYTE_COLUMNS = ['status', 'attempts'] as const;
 
@@ -45,6 +45,8 @@ export class TurnTable {
   firstTokenMs = new Float64Array(0);
   /** End of the step that made the last output token; only for finished turns. */
   lastTokenMs = new Float64Array(0);
+  /** What the turn would have taken on an idle fleet with a perfect cache, arrival to last token; set when it finished. */
+  unloadedMs = new Float64Array(0);
   promptTokens = new Int32Array(0);
   /** Tokens produced. */
   outputTokens = new Int32Array(0);
