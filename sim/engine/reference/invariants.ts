@@ -79,7 +79,7 @@ function checkTable(request: SchedulerRequest, blockTokens: number, caching: boo
   const needed = Math.ceil(request.computed / blockTokens);
   hold(request.blocks.length >= needed, 'E2', `request ${request.id} covers ${request.blocks.length} of ${needed} blocks`);
   if (!caching) return;
-  const full = Math.floor(Math.min(request.computed, request.len) / blockTokens);
+  const full = Math.floor(Math.min(request.computed - request.placeholders, request.len) / blockTokens);
   for (let i = 0; i < full; i++) {
     const key: BlockKey = pool.keys[request.blocks[i]!]!;
     hold(key === request.keyOf(i), 'E2', `request ${request.id} block ${i} holds ${key}`);

@@ -289,8 +289,9 @@ export class Scheduler {
         continue;
       }
       if (request.restore !== null) this.#promote(request);
-      const hits = request.computed === 0 ? this.#localHits(request) : [];
-      const below = request.computed === 0 && this.config.prefixCaching ? this.#outside.findBelow(request, hits.length) : 0;
+      const isFresh = request.restore === null;
+      const hits = isFresh ? this.#localHits(request) : [];
+      const below = isFresh && this.config.prefixCaching ? this.#outside.findBelow(request, hits.length) : 0;
       if (below === 'pending') {
         queue.shift();
         asideWaiting.push(request);

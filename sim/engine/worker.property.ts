@@ -1,0 +1,366 @@
+/**
+ * Random small workloads for one worker and the record of what an implementation does with them, so that two engines can be held
+ * equal (engine specification 6.5). Used by the property tests of both engines.
+ */
+import { BranchTable } from '../../control/blocks.ts';
+import type { KvAction } from '../../control/ports.ts';
+import type { LinkPoolOptions } from './links.ts';
+import type { EngineConfig, EngineRequest, Worker, WorkerCounters, WorkerParts } from './worker.ts';
+import {
+  AffineTimer,
+  type AffineTimerOptions,
+  engineConfig,
+  type KvGroup,
+  type Observation,
+  play,
+  type SinkCall,
+  type WorkerInput,
+} from './worker-fixtures.ts';
+
+/** What a case may contain. A missing field means yes. */
+export interface CaseFlavour {
+  readonly aborts?: boolean;
+  readonly claims?: boolean;
+  readonly host?: boolean;
+  readonly prefetch?: boolean;
+  readonly asyncDepth2?: boolean;
+  readonly lifecycle?: boolean;
+  /** Times are multiples of 1/8 ms and durations dyadic, so that ties happen and times are exact. */
+  readonly dyadic?: boolean;
+}
+
+/** One workload. Plain data; the branch table is never changed by a worker. */
+export interface WorkerCase {
+  readonly seed: number;
+  readonly config: EngineConfig;
+  readonly branches: BranchTable;
+  readonly timer: AffineTimerOptions;
+  readonly links: Omit<LinkPoolOptions, 'onDone'> | null;
+  readonly inputs: readonly WorkerInput[];
+}
+
+/** What an engine did with a case. */
+export interface WorkerLog {
+  readonly calls: readonly SinkCall[];
+  /** Sorted by length. */
+  readonly gapsMs: readonly number[];
+  readonly groups: readonly KvGroup[];
+  readonly counters: WorkerCounters;
+  readonly observations: readonly Observation[];
+}
+
+/** The case of a seed: equal seeds and flavours give equal cases. */
+export function randomCase(seed: number, flavour: CaseFlavour = {}): WorkerCase {
+  return new CaseMaker(seed, flavour).make();
+}
+
+/** Plays a case on an engine. `checks` runs the invariants after every effect. */
+export function recordWorker(createWorker: (parts: WorkerParts) => Worker, workload: WorkerCase, checks?: 'cheap' | 'deep'): WorkerLog {
+  const { config, branches, links, inputs } = workload;
+  const timer = new AffineTimer(workload.timer);
+  const scene = { config, branches, timer, links, inputs, ...(checks === undefined ? {} : { checks }) };
+  const { sink, counters, observations } = play(createWorker, scene);
+  return { calls: sink.calls, gapsMs: sink.gapsMs.toSorted((a, b) => a - b), groups: sink.groups, counters, observations };
+}
+
+/** First difference between two logs, or null. Times may differ by 1e-9 relative or 1e-6 ms; everything else is exact. */
+export function firstDifference(got: WorkerLog, expected: WorkerLog): string | null {
+  return (
+    differenceOfCalls(got, expected) ??
+    differenceOfGroups(got, expected) ??
+    differenceOfObservations(got, expected) ??
+    differenceOfCounters(got.counters, expected.counters) ??
+    differenceOfGaps(got.gapsMs, expected.gapsMs)
+  );
+}
+
+/** Times count as equal: relative 1e-9 or absolute 1e-6 ms (engine specification 6.5). */
+export function sameTime(a: number, b: number): boolean {
+  if (a === b) return true;
+  return Math.abs(a - b) <= Math.max(1e-6, 1e-9 * Math.max(Math.abs(a), Math.abs(b)));
+}
+
+function differenceOfCalls(got: WorkerLog, expected: WorkerLog): string | null {
+  const show = (call: SinkCall | undefined) => (call === undefined ? 'nothing' : `${call.what}(${call.facts.join(', ')}) at ${call.tMs}`);
+  const count = Math.max(got.calls.length, expected.calls.length);
+  for (let i = 0; i < count; i++) {
+    const g = got.calls[i];
+    const e = expected.calls[i];
+    const same =
+      g !== undefined && e !== undefined && g.what === e.what && sameTime(g.tMs, e.tMs) && g.facts.join('|') === e.facts.join('|');
+    if (!same) return `call ${i}: got ${show(g)}, expected ${show(e)}`;
+  }
+  return null;
+}
+
+function differenceOfGroups(got: WorkerLog, expected: WorkerLog): string | null {
+  const show = (group: KvGroup | undefined) =>
+    group === undefined
+      ? 'nothing'
+      : `${group.kind} tier ${group.tier} branch ${group.branch} [${group.offsets}] epoch ${group.epoch} at ${group.publishedMs}`;
+  const count = Math.max(got.groups.length, expected.groups.length);
+  for (let i = 0; i < count; i++) {
+    const g = got.groups[i];
+    const e = expected.groups[i];
+    const same =
+      g !== undefined &&
+      e !== undefined &&
+      sameTime(g.publishedMs, e.publishedMs) &&
+      `${g.kind} ${g.tier} ${g.branch} ${g.epoch} ${g.offsets}` === `${e.kind} ${e.tier} ${e.branch} ${e.epoch} ${e.offsets}`;
+    if (!same) return `kv events ${i}: got ${show(g)}, expected ${show(e)}`;
+  }
+  return null;
+}
+
+function differenceOfObservations(got: WorkerLog, expected: WorkerLog): string | null {
+  for (let i = 0; i < expected.observations.length; i++) {
+    const g = got.observations[i]!;
+    const e = expected.observations[i]!;
+    for (const field of Object.keys(e.view) as (keyof typeof e.view)[]) {
+      if (!sameTime(g.view[field], e.view[field])) return `view at ${e.tMs} ${field}: got ${g.view[field]}, expected ${e.view[field]}`;
+    }
+    if (g.chains.join(';') !== e.chains.join(';')) return `chains at ${e.tMs}: got ${g.chains.join(';')}, expected ${e.chains.join(';')}`;
+  }
+  return null;
+}
+
+function differenceOfCounters(got: WorkerCounters, expected: WorkerCounters): string | null {
+  for (const field of Object.keys(expected) as (keyof WorkerCounters)[]) {
+    if (field === 'events' || field === 'segmentsTouched' || field === 'regimeMs') continue;
+    if (!sameTime(got[field], expected[field])) return `counter ${field}: got ${got[field]}, expected ${expected[field]}`;
+  }
+  for (const regime of Object.keys(expected.regimeMs) as (keyof WorkerCounters['regimeMs'])[]) {
+    if (!sameTime(got.regimeMs[regime], expected.regimeMs[regime])) return `regimeMs ${regime}`;
+  }
+  return null;
+}
+
+function differenceOfGaps(got: readonly number[], expected: readonly number[]): string | null {
+  if (got.length !== expected.length) return `${got.length} token gaps, expected ${expected.length}`;
+  const at = got.findIndex((gap, i) => !sameTime(gap, expected[i]!));
+  return at < 0 ? null : `token gap ${at} by length: got ${got[at]}, expected ${expected[at]}`;
+}
+
+/** mulberry32: a small generator of 32-bit numbers that is the same everywhere. */
+function generator(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let x = Math.imul(state ^ (state >>> 15), 1 | state);
+    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
+    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+class CaseMaker {
+  readonly #seed: number;
+  readonly #flavour: CaseFlavour;
+  readonly #next: () => number;
+  readonly #branches = new BranchTable();
+  readonly #dyadic: boolean;
+  readonly #inputs: WorkerInput[] = [];
+  readonly #requests: EngineRequest[] = [];
+  #config = engineConfig();
+  #spanMs = 0;
+  #actions = 0;
+
+  constructor(seed: number, flavour: CaseFlavour) {
+    this.#seed = seed;
+    this.#flavour = flavour;
+    this.#next = generator(Math.imul(seed, 0x9e3779b1) + 0x85ebca6b);
+    this.#dyadic = flavour.dyadic ?? this.#chance(0.4);
+  }
+
+  make(): WorkerCase {
+    const timer = this.#timer();
+    this.#config = this.#makeConfig();
+    const count = this.#integer(1, 20);
+    this.#spanMs = count * (this.#chance(0.5) ? 2 : 12) * timer.baseMs;
+    this.#makeRequests(count);
+    if (this.#flavour.aborts !== false && this.#chance(0.5)) this.#makeAborts();
+    if (this.#flavour.claims !== false && this.#chance(0.5)) this.#makeClaims();
+    if (this.#flavour.prefetch !== false && this.#config.hostBlocks > 0 && this.#chance(0.3)) this.#makePrefetches();
+    if (this.#flavour.lifecycle !== false && this.#chance(0.15)) this.#makeLifecycle();
+    for (let i = this.#integer(0, 6); i > 0; i--) {
+      const chains = this.#requests.slice(0, 4).map((request) => [request.leaf, this.#promptBlocks(request)] as const);
+      this.#inputs.push({ tMs: this.#time(this.#spanMs * 1.5), kind: 'probe', chains });
+    }
+    const links = this.#config.hostBlocks > 0 ? this.#links() : null;
+    return { seed: this.#seed, config: this.#config, branches: this.#branches, timer, links, inputs: this.#inputs };
+  }
+
+  #timer(): AffineTimerOptions {
+    if (this.#dyadic) {
+      return {
+        baseMs: this.#integer(1, 16) / 4,
+        tokenMs: this.#pick([0, 0.125]),
+        kvMs: this.#pick([0, 0, 1 / 64]),
+        floorMs: this.#pick([0, 3]),
+      };
+    }
+    const baseMs = 1 + 9 * this.#next();
+    return { baseMs, tokenMs: this.#pick([0, 0.1 * this.#next()]), kvMs: 0.01 * this.#next(), floorMs: this.#pick([0, baseMs * 1.2]) };
+  }
+
+  #makeConfig(): EngineConfig {
+    const blockTokens = this.#integer(1, 16);
+    const blocks = this.#integer(4, 64);
+    const budget = this.#pick([blockTokens, 8, 16, 32, 64, 256]);
+    const host = this.#flavour.host !== false && this.#chance(0.45);
+    return engineConfig({
+      blockTokens,
+      blocks,
+      maxBatchedTokens: Math.max(budget, 2),
+      maxSeqs: this.#pick([1, 2, 4, 8, 32]),
+      maxModelLen: this.#chance(0.1) ? blockTokens * this.#integer(3, blocks) : 1_000_000,
+      prefixCaching: host || this.#chance(0.93),
+      chunkedPrefill: this.#chance(0.92) || budget < 64,
+      longPrefillThreshold: this.#chance(0.25) ? this.#integer(1, 12) : 0,
+      longPrefillAdaptive: this.#chance(0.3),
+      reserveFullIsl: this.#chance(0.7),
+      watermark: this.#pick([0, 0, 0, 0.05, 0.2]),
+      policy: this.#chance(0.35) ? 'priority' : 'fcfs',
+      asyncDepth: this.#flavour.asyncDepth2 !== false && this.#chance(0.2) ? 2 : 1,
+      rules: this.#chance(0.15) ? '0.27' : '0.32',
+      onboard: this.#pick(['always', 'always', 'always', 'never', 'cheaper', { thresholdTokens: 2 * blockTokens }] as const),
+      hostBlocks: host ? this.#integer(1, 96) : 0,
+      blockBytesPerGpu: this.#dyadic ? 64 : 50 + 100 * this.#next(),
+      gpus: this.#pick([1, 1, 2]),
+      fragmentsPerBlock: 2,
+      fragmentSubmitMs: this.#pick([0, 0.125]),
+      storeThreshold: this.#pick([1, 1, 1, 2]),
+      storePromptOnly: this.#chance(0.2),
+      prefillMsPerToken: 0.1,
+      prefillMsPerPair: 0.001,
+    });
+  }
+
+  #links(): Omit<LinkPoolOptions, 'onDone'> {
+    const rate = this.#dyadic ? 2 ** this.#integer(3, 9) : 8 + 500 * this.#next();
+    return {
+      gpus: 8,
+      h2dBytesPerMs: rate,
+      d2hBytesPerMs: rate,
+      duplexBytesPerMs: 1.5 * rate,
+      dramBytesPerMs: this.#pick([1.25 * rate, 100 * rate]),
+    };
+  }
+
+  /** Trees of shared branches; single prompts below them; conversations that repeat their own output. */
+  #makeRequests(count: number): void {
+    const { blockTokens, blocks } = this.#config;
+    const trunk: number[] = [];
+    for (let i = this.#integer(1, 5); i > 0; i--) {
+      const parent = trunk.length > 0 && this.#chance(0.6) ? this.#pick(trunk) : -1;
+      const depth = parent < 0 ? 0 : this.#integer(1, this.#branches.end(parent));
+      trunk.push(this.#branches.addAt(parent, depth, this.#integer(1, Math.max(2, blocks >> 2))));
+    }
+    const conversations: { leaf: number; tokens: number; room: number }[] = [];
+    for (let id = 0; id < count; id++) {
+      const outputTokens = this.#chance(0.05) ? 0 : this.#chance(0.3) ? this.#integer(1, 4) : this.#integer(1, 6 * blockTokens);
+      const arrivalMs = this.#time(this.#spanMs);
+      const facts = {
+        id,
+        session: this.#integer(0, 3),
+        outputTokens,
+        priority: this.#integer(0, 2),
+        arrivalMs: this.#chance(0.2) ? Math.floor(arrivalMs / 16) * 16 : arrivalMs,
+        stopsEarly: this.#chance(0.3),
+      };
+      const talk = conversations.length > 0 && this.#chance(0.4) ? this.#pick(conversations) : undefined;
+      const added = this.#integer(1, 2 * blockTokens);
+      if (talk !== undefined && talk.tokens + added + outputTokens < talk.room) {
+        this.#submit({ ...facts, leaf: talk.leaf, promptTokens: talk.tokens + added });
+        talk.tokens += added + outputTokens;
+        continue;
+      }
+      const parent = this.#pick(trunk);
+      const depth = this.#integer(0, this.#branches.end(parent));
+      const tail = this.#chance(0.2) ? 0 : this.#integer(0, 3 * blockTokens);
+      const promptTokens = depth * blockTokens + tail;
+      const room = Math.ceil((promptTokens + outputTokens + 1) / blockTokens) + (this.#chance(0.5) ? 30 : 1);
+      const leaf = this.#branches.addAt(depth > 0 ? parent : -1, depth, room - depth, room > 30 ? 0 : 1);
+      this.#submit({ ...facts, leaf, promptTokens });
+      conversations.push({ leaf, tokens: promptTokens + outputTokens, room: room * blockTokens });
+    }
+  }
+
+  #submit(request: EngineRequest): void {
+    this.#requests.push(request);
+    this.#inputs.push({ tMs: request.arrivalMs, kind: 'submit', request });
+  }
+
+  #makeAborts(): void {
+    for (let i = this.#integer(1, 4); i > 0; i--) {
+      const request = this.#pick(this.#requests);
+      this.#inputs.push({ tMs: request.arrivalMs + this.#time(this.#spanMs / 3), kind: 'abort', id: request.id });
+    }
+  }
+
+  #makeClaims(): void {
+    for (let i = this.#integer(1, 10); i > 0; i--) {
+      const verb = this.#chance(0.85) ? 'pin' : this.#pick(['demote', 'retain'] as const);
+      this.#inputs.push(this.#action(verb));
+    }
+  }
+
+  #makePrefetches(): void {
+    for (let i = this.#integer(1, 4); i > 0; i--) this.#inputs.push(this.#action('prefetch'));
+  }
+
+  #action(verb: KvAction['verb']): WorkerInput {
+    const request = this.#pick(this.#requests);
+    const tMs = request.arrivalMs + this.#time(this.#spanMs / 2);
+    const toBlocks = this.#chance(0.8) ? this.#promptBlocks(request) : this.#integer(0, this.#branches.end(request.leaf));
+    const action: KvAction = {
+      id: this.#actions++,
+      verb,
+      rank: 0,
+      session: request.session,
+      branch: request.leaf,
+      fromBlocks: this.#chance(0.8) ? 0 : this.#integer(0, toBlocks),
+      toBlocks,
+      untilMs: tMs + this.#time(this.#spanMs) - (this.#chance(0.05) ? this.#spanMs : 0),
+      hardness: this.#pick(['soft', 'lease'] as const),
+      mode: this.#pick(['max', 'max', 'replace', 'fixed'] as const),
+      onExpiry: this.#pick(['trueLastAccess', 'drop'] as const),
+      tierFloor: 0,
+      ...(this.#chance(0.5) ? { refreshMs: this.#time(this.#spanMs / 2) } : {}),
+    };
+    return { tMs, kind: 'action', action };
+  }
+
+  #makeLifecycle(): void {
+    const tMs = this.#time(this.#spanMs);
+    const kind = this.#pick(['crash', 'drain', 'slowdown'] as const);
+    if (kind === 'slowdown') {
+      this.#inputs.push({ tMs, kind, factor: this.#pick([1.5, 2, 4]) });
+      this.#inputs.push({ tMs: tMs + this.#time(this.#spanMs / 2), kind, factor: 1 });
+    } else {
+      if (kind === 'drain') this.#inputs.push({ tMs, kind, deadlineMs: tMs + this.#time(this.#spanMs / 2) });
+      else this.#inputs.push({ tMs, kind });
+      if (this.#chance(0.7)) this.#inputs.push({ tMs: tMs + this.#time(this.#spanMs), kind: 'restart' });
+    }
+  }
+
+  #promptBlocks(request: EngineRequest): number {
+    return Math.floor(request.promptTokens / this.#config.blockTokens);
+  }
+
+  /** A time in [0, limit]. */
+  #time(limitMs: number): number {
+    return this.#dyadic ? Math.floor(this.#next() * limitMs * 8) / 8 : this.#next() * limitMs;
+  }
+
+  #integer(from: number, to: number): number {
+    return from + Math.floor(this.#next() * (to - from + 1));
+  }
+
+  #chance(probability: number): boolean {
+    return this.#next() < probability;
+  }
+
+  #pick<T>(list: readonly T[]): T {
+    return list[Math.floor(this.#next() * list.length)]!;
+  }
+}
