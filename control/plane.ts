@@ -1,0 +1,220 @@
+/**
+ * The control plane: one router, one retention policy and the bookkeeping that joins them. Told what happened, it answers within
+ * the call; it reads no clock, awaits nothing and keeps nothing of a request beyond its end. Source: ports; router specification 4, 8.
+ */
+import type { BranchTable } from './blocks.ts';
+import type { CopyMode } from './index/branch-index.ts';
+import type {
+  ActionId,
+  ActionOutcome,
+  AttemptEnd,
+  AttemptId,
+  ControlPlane,
+  Effects,
+  KvAction,
+  KvEventBatch,
+  KvHint,
+  Millis,
+  PauseKind,
+  RankFacts,
+  RankId,
+  RecordLevel,
+  Refusal,
+  RetentionPolicy,
+  RouteRequest,
+  WorkerChange,
+  WorkerReport,
+} from './ports.ts';
+import type { RetentionEnv } from './retention/retention-env.ts';
+import { routerPolicy } from './router/catalogue.ts';
+import { decisionReasons, recordDecision } from './router/decision-record.ts';
+import { tieKey } from './router/keyed-draw.ts';
+import type { Policy } from './router/policy.ts';
+import { ScoringRouter } from './router/scoring-router.ts';
+
+/** What a plane is built from. */
+export interface PlaneOptions {
+  readonly branches: BranchTable;
+  /** A preset by name with its parameters, or a compiled policy. */
+  readonly router: { readonly preset: string; readonly params?: Readonly<Record<string, unknown>> } | { readonly policy: Policy };
+  /** The policy, or how to make one from what a plane offers it; null = the engine's own order and nothing else. */
+  readonly retention: RetentionPolicy | ((env: RetentionEnv) => RetentionPolicy) | null;
+  /** uint32 for ties and draws. */
+  readonly seed: number;
+  readonly recordLevel: RecordLevel;
+  readonly effects: Effects;
+  /** Whether engines publish every physical copy of a block; default `count` (vLLM). */
+  readonly copies?: CopyMode;
+  /** Age from which a scraped value is stale. Default 1000. */
+  readonly signalMaxAgeMs?: Millis;
+}
+
+/** A plane whose inside tests and measurements may read. */
+export interface InspectablePlane extends ControlPlane {
+  readonly router: ScoringRouter;
+  readonly retention: RetentionPolicy | null;
+  /** Attempts between dispatch and end. */
+  readonly inFlight: number;
+  /** Dispatches so far. */
+  readonly bookSeq: number;
+}
+
+/** Builds a plane. Throws UserError for an unknown preset or a bad parameter. */
+export function createPlane(options: PlaneOptions): InspectablePlane {
+  return new Plane(options);
+}
+
+/** What must be delivered to a router for it to work as meant. */
+export function routerNeeds(policy: Policy): { readonly kvEvents: boolean; readonly reports: boolean } {
+  const signals = ['waiting', 'running', 'kvUsage', 'kvBarrier', 'fresh', 'sinceScrapeTok'];
+  return {
+    kvEvents: policy.index.mode === 'events' && policy.readsMatch,
+    reports: policy.features.some((feature) => signals.includes(feature.base)),
+  };
+}
+
+const REFUSAL_STATUS: Readonly<Record<string, number>> = { context_too_long: 400 };
+const NO_CAPACITY = 503;
+/** Tools by which agents wait for other agents. */
+const JOIN_TOOLS = ['Task', 'Agent'];
+
+interface Flight {
+  readonly request: RouteRequest;
+  readonly rank: RankId;
+  readonly dispatchedMs: Millis;
+}
+
+class Plane implements InspectablePlane {
+  readonly router: ScoringRouter;
+  readonly retention: RetentionPolicy | null;
+  bookSeq = 0;
+  readonly #effects: Effects;
+  readonly #level: RecordLevel;
+  readonly #flights = new Map<AttemptId, Flight>();
+  readonly #facts: (RankFacts | undefined)[] = [];
+  readonly #actions = new Map<ActionId, KvAction>();
+  #nextAction: ActionId = 0;
+  readonly #act = (action: Omit<KvAction, 'id'>): void => {
+    const whole: KvAction = { ...action, id: this.#nextAction++ };
+    this.#actions.set(whole.id, whole);
+    this.#effects.act(whole);
+  };
+
+  constructor(options: PlaneOptions) {
+    const { branches, seed, router, retention, copies, signalMaxAgeMs } = options;
+    const policy = 'policy' in router ? router.policy : routerPolicy(router.preset, router.params);
+    this.router = new ScoringRouter(policy, {
+      branches,
+      seed,
+      ...(copies === undefined ? {} : { copies }),
+      ...(signalMaxAgeMs === undefined ? {} : { signalMaxAgeMs }),
+    });
+    this.#effects = options.effects;
+    this.#level = options.recordLevel;
+    this.retention =
+      typeof retention !== 'function'
+        ? retention
+        : retention({
+            branches,
+            rankFacts: (rank) => this.#facts[rank],
+            draw: (key) => tieKey(seed >>> 0, key, 'retention') / 4294967296,
+            kvUsage: (rank) => (this.router.table.asOfMs[rank]! > Number.NEGATIVE_INFINITY ? this.router.table.kvUsage[rank]! : 1),
+          });
+  }
+
+  get inFlight(): number {
+    return this.#flights.size;
+  }
+
+  request(request: RouteRequest, nowMs: Millis): void {
+    const { router } = this;
+    const rank = router.decide(request, nowMs);
+    if (rank < 0) {
+      this.#refuse(request, nowMs);
+      return;
+    }
+    const { hbm, host, disk, remote } = router.input.match;
+    const placement = { rank, hbmBlocks: hbm[rank]!, lowerBlocks: host[rank]! + disk[rank]! + remote[rank]! };
+    this.bookSeq++;
+    if (this.#level !== 'off') {
+      const facts = {
+        action: { kind: 'dispatch', rank },
+        reasons: decisionReasons(router, rank),
+        waitMs: 0,
+        bookSeq: this.bookSeq,
+      } as const;
+      this.#effects.decided(recordDecision(router, request, this.#level, facts, nowMs));
+    }
+    router.book(request, rank, nowMs);
+    this.#flights.set(request.attempt, { request, rank, dispatchedMs: nowMs });
+    this.#effects.dispatch(request, placement);
+    this.retention?.on({ kind: 'dispatched', session: request.session, rank, request, nowMs }, this.#act);
+  }
+
+  firstToken(attempt: AttemptId, nowMs: Millis): void {
+    this.router.firstToken(attempt, nowMs);
+  }
+
+  progress(attempt: AttemptId, outputTokens: number, nowMs: Millis): void {
+    this.router.progress(attempt, outputTokens, nowMs);
+  }
+
+  ended(attempt: AttemptId, end: AttemptEnd, nowMs: Millis): void {
+    const flight = this.#flights.get(attempt);
+    if (flight === undefined) return;
+    const { request, rank } = flight;
+    this.#flights.delete(attempt);
+    this.router.ended(attempt);
+    if (end.status !== 'finished') this.router.withdraw(request, rank, flight.dispatchedMs);
+    if (this.retention === null) return;
+    const { session } = request;
+    this.retention.on({ kind: 'finished', session, rank, request, end, pause: pauseAfter(end), nowMs }, this.#act);
+    if (end.sessionFinal === true) this.retention.on({ kind: 'closed', session, nowMs }, this.#act);
+  }
+
+  worker(change: WorkerChange, nowMs: Millis): void {
+    if (change.facts !== undefined) this.#facts[change.rank] = change.facts;
+    this.router.worker(change);
+    if (change.state === 'lost' || change.state === 'restarted') this.retention?.on({ kind: 'lost', rank: change.rank, nowMs }, this.#act);
+  }
+
+  kvEvents(batch: KvEventBatch, nowMs: Millis): void {
+    this.router.kvEvents(batch, nowMs);
+  }
+
+  report(report: WorkerReport, _nowMs: Millis): void {
+    this.router.report(report);
+  }
+
+  hint(hint: KvHint, nowMs: Millis): void {
+    if (hint.kind === 'sessionClosed') this.retention?.on({ kind: 'closed', session: hint.session, nowMs }, this.#act);
+  }
+
+  settled(action: ActionId, outcome: ActionOutcome, nowMs: Millis): void {
+    const whole = this.#actions.get(action);
+    if (whole === undefined) return;
+    this.#actions.delete(action);
+    this.retention?.settled(whole, outcome, nowMs);
+  }
+
+  timer(nowMs: Millis): void {
+    this.router.bookings.expire(nowMs);
+  }
+
+  #refuse(request: RouteRequest, nowMs: Millis): void {
+    const code = this.router.refusal;
+    const refusal: Refusal = { status: REFUSAL_STATUS[code] ?? NO_CAPACITY, code };
+    if (this.#level !== 'off') {
+      const facts = { action: { kind: 'refuse', refusal }, reasons: [code], waitMs: 0, bookSeq: this.bookSeq } as const;
+      this.#effects.decided(recordDecision(this.router, request, this.#level, facts, nowMs));
+    }
+    this.#effects.refuse(request, refusal);
+  }
+}
+
+/** What kind of pause follows a response. Without a stop reason a human is assumed: the pause that promises least. */
+function pauseAfter(end: AttemptEnd): PauseKind {
+  if (end.sessionFinal === true || end.status !== 'finished') return 'none';
+  if (end.stop !== 'tool') return 'human';
+  return end.toolNames?.some((tool) => JOIN_TOOLS.includes(tool)) === true ? 'join' : 'tool';
+}

@@ -1,0 +1,442 @@
+/**
+ * What this router has promised to each rank: requests in flight f, uncached prompt tokens P, blocks of active sequences D.
+ *
+ * D counts distinct blocks. Every chain covers the leading `limit` own blocks of each branch on its path, so per (rank, branch)
+ * a short list of limits, largest first, with how many chains have each, is enough: the first limit is the number of distinct
+ * blocks, and a removal needs no block to be visited.
+ *
+ *     lists: branch -> (rank, node + 1)        node: [ limit | chains | next node with a smaller limit ]
+ *
+ * Source: router specification 7, 5.2.1; data-structures specification 2.
+ */
+import { type BranchId, type BranchTable, MAX_PATH } from '../blocks.ts';
+import { RankLists } from '../index/rank-lists.ts';
+import type { AttemptId, Blocks, Millis, RankId, Tokens } from '../ports.ts';
+
+/** When a booking whose end never came is dropped: so long after booking (`age`) or after its last sign of life (`lease`). */
+export interface BookingExpiry {
+  readonly mode: 'age' | 'lease';
+  readonly afterMs: Millis;
+  /** Smallest distance of two checks of one rank. */
+  readonly checkMs: Millis;
+}
+
+export interface BookingOptions {
+  /** False: every prompt counts as private, nothing is shared. */
+  readonly assumeKvReuse: boolean;
+  /** False: P stays 0. */
+  readonly trackPrefill: boolean;
+  /** True: blocks of generated tokens are added by `progress`. */
+  readonly trackOutput: boolean;
+  readonly expiry: BookingExpiry;
+}
+
+/** Leading blocks of one chain that are active on each rank. */
+export interface ActiveColumns {
+  readonly overlap: Int32Array;
+  readonly touched: Int32Array;
+  touchedCount: number;
+}
+
+/** One request to book; reused by the caller. */
+export interface BookingRequest {
+  attempt: AttemptId;
+  rank: RankId;
+  branch: BranchId;
+  depthBlocks: Blocks;
+  promptTokens: Tokens;
+  /** Tokens the rank must prefill; 0 = none. */
+  uncachedTokens: Tokens;
+  /** Expected output tokens, 0 = unknown. */
+  osl: Tokens;
+}
+
+/** Exact active-sequence accounting. Loads are columns by rank, replaced when they grow. */
+export class Bookings {
+  /** P: booked uncached prompt tokens before their first token. Shape [ranks]. */
+  prefillTokens = new Float64Array(16);
+  /** D: distinct blocks of active sequences. Shape [ranks]. */
+  activeBlocks = new Float64Array(16);
+  /** f: requests in flight. Shape [ranks]. */
+  inflight = new Float64Array(16);
+  /** Requests ever booked. Shape [ranks]. */
+  processed = new Float64Array(16);
+  /** Uncached tokens booked since the last report. Shape [ranks]. */
+  sinceScrapeTokens = new Float64Array(16);
+  /** Bookings dropped because nothing was heard of them. */
+  expired = 0;
+  /** List entries read by {@link overlap}. */
+  entriesWalked = 0;
+  /** Block size of the pool; set before the first booking. */
+  blockTokens: Tokens = 1;
+  /** Called after the load of a rank changed. */
+  onLoad: ((rank: RankId) => void) | null = null;
+  /** branch -> (rank, node + 1); the node holds the largest active limit. */
+  readonly lists = new RankLists();
+  /** Limit of a node. */
+  nodeLimit = new Int32Array(64);
+
+  readonly #branches: BranchTable;
+  readonly #options: BookingOptions;
+  #nodeCount = new Int32Array(64);
+  #nodeNext = new Int32Array(64);
+  #nodeTop = 0;
+  #nodeFree = -1;
+
+  readonly #slotOf = new Map<AttemptId, number>();
+  #slots = 0;
+  #slotFree: number[] = [];
+  #attempt = new Float64Array(64);
+  #rank = new Int32Array(64);
+  #branch = new Int32Array(64);
+  #depth = new Int32Array(64);
+  /** Full prompt blocks that no other chain can name. */
+  #privateBlocks = new Int32Array(64);
+  #prefill = new Float64Array(64);
+  #prompt = new Float64Array(64);
+  #osl = new Float64Array(64);
+  #outputBlocks = new Int32Array(64);
+  #weight = new Float64Array(64);
+  #heardMs = new Float64Array(64);
+  #prev = new Int32Array(64);
+  #next = new Int32Array(64);
+  /** Per rank: oldest and youngest slot, and when it was checked for expiry. */
+  #oldest = new Int32Array(16).fill(-1);
+  #youngest = new Int32Array(16).fill(-1);
+  #checkedMs = new Float64Array(16).fill(Number.NEGATIVE_INFINITY);
+  /** Distinct prompt blocks, the integer part of D without output weights. */
+  #distinct = new Float64Array(16);
+  readonly #path = new Int32Array(MAX_PATH);
+  readonly #limits = new Int32Array(MAX_PATH);
+
+  constructor(branches: BranchTable, options: BookingOptions) {
+    this.#branches = branches;
+    this.#options = options;
+  }
+
+  /** Live bookings. */
+  get size(): number {
+    return this.#slotOf.size;
+  }
+
+  /** Rank of a live booking, -1 without one. */
+  rankOf(attempt: AttemptId): RankId {
+    const slot = this.#slotOf.get(attempt);
+    return slot === undefined ? -1 : this.#rank[slot]!;
+  }
+
+  /** Room for ranks below `ranks`. */
+  widenRanks(ranks: number): void {
+    const room = this.inflight.length;
+    if (ranks <= room) return;
+    let size = room;
+    while (size < ranks) size *= 2;
+    this.prefillTokens = wider(this.prefillTokens, size);
+    this.activeBlocks = wider(this.activeBlocks, size);
+    this.inflight = wider(this.inflight, size);
+    this.processed = wider(this.processed, size);
+    this.sinceScrapeTokens = wider(this.sinceScrapeTokens, size);
+    this.#distinct = wider(this.#distinct, size);
+    this.#checkedMs = wider(this.#checkedMs, size).fill(Number.NEGATIVE_INFINITY, room);
+    this.#oldest = widerInt(this.#oldest, size).fill(-1, room);
+    this.#youngest = widerInt(this.#youngest, size).fill(-1, room);
+  }
+
+  /** Books a request. Throws on a live attempt id. Cost O(branches on the path). */
+  book(request: BookingRequest, nowMs: Millis): void {
+    const { attempt, rank } = request;
+    if (this.#slotOf.has(attempt)) throw new Error(`attempt ${attempt} is booked already`);
+    this.widenRanks(rank + 1);
+    this.#expireRank(rank, nowMs);
+    const slot = this.#takeSlot();
+    this.#slotOf.set(attempt, slot);
+    const full = Math.floor(request.promptTokens / this.blockTokens);
+    const depth = this.#options.assumeKvReuse ? Math.min(request.depthBlocks, full) : 0;
+    const prefill = this.#options.trackPrefill ? Math.max(request.uncachedTokens, 0) : 0;
+    this.#attempt[slot] = attempt;
+    this.#rank[slot] = rank;
+    this.#branch[slot] = request.branch;
+    this.#depth[slot] = depth;
+    this.#privateBlocks[slot] = full - depth;
+    this.#prefill[slot] = prefill;
+    this.#prompt[slot] = request.promptTokens;
+    this.#osl[slot] = request.osl;
+    this.#outputBlocks[slot] = 0;
+    this.#weight[slot] = 1;
+    this.#heardMs[slot] = nowMs;
+    this.#link(slot, rank);
+    this.inflight[rank]!++;
+    this.processed[rank]!++;
+    this.prefillTokens[rank]! += prefill;
+    this.sinceScrapeTokens[rank]! += request.uncachedTokens;
+    this.#distinct[rank]! += full - depth;
+    this.#addChain(rank, request.branch, depth);
+    this.#loadChanged(rank);
+  }
+
+  /** The first token left: its prefill is done. Idempotent; unknown ids do nothing. */
+  firstToken(attempt: AttemptId, nowMs: Millis): void {
+    const slot = this.#slotOf.get(attempt);
+    if (slot === undefined) return;
+    this.#heard(slot, nowMs);
+    const prefill = this.#prefill[slot]!;
+    if (prefill === 0) return;
+    const rank = this.#rank[slot]!;
+    this.#prefill[slot] = 0;
+    this.prefillTokens[rank]! -= prefill;
+    this.onLoad?.(rank);
+  }
+
+  /** Output so far. Adds a block whenever prompt + output crosses into a new one (only with `trackOutput`). */
+  progress(attempt: AttemptId, outputTokens: Tokens, nowMs: Millis): void {
+    const slot = this.#slotOf.get(attempt);
+    if (slot === undefined) return;
+    this.#heard(slot, nowMs);
+    if (!this.#options.trackOutput) return;
+    const prompt = this.#prompt[slot]!;
+    const bs = this.blockTokens;
+    const blocks = Math.ceil((prompt + outputTokens) / bs) - Math.ceil(prompt / bs);
+    if (blocks <= this.#outputBlocks[slot]!) return;
+    this.#outputBlocks[slot] = blocks;
+    if (this.#osl[slot]! > 0) this.#weight[slot] = Math.max(0, 1 - outputTokens / Math.max(1, this.#osl[slot]!));
+    this.#loadChanged(this.#rank[slot]!);
+  }
+
+  /** Releases a booking and everything it holds. Idempotent; unknown ids do nothing. Cost O(branches on the path). */
+  free(attempt: AttemptId): void {
+    const slot = this.#slotOf.get(attempt);
+    if (slot === undefined) return;
+    this.#drop(slot);
+    this.#loadChanged(this.#rank[slot]!);
+  }
+
+  /** A worker is gone: all its bookings are. */
+  dropRank(rank: RankId): void {
+    if (rank >= this.#oldest.length) return;
+    while (this.#oldest[rank]! >= 0) this.#drop(this.#oldest[rank]!);
+    this.sinceScrapeTokens[rank] = 0;
+    this.#loadChanged(rank);
+  }
+
+  /** Drops overdue bookings of every rank. */
+  expire(nowMs: Millis): void {
+    for (let rank = 0; rank < this.#oldest.length; rank++) this.#expireRank(rank, nowMs);
+  }
+
+  /** A report of the worker covers what was dispatched before it. */
+  scraped(rank: RankId): void {
+    if (rank < this.sinceScrapeTokens.length) this.sinceScrapeTokens[rank] = 0;
+  }
+
+  /** Fills, per rank, how many leading blocks of a chain are part of an active sequence there. Cost O(branches x ranks holding them). */
+  overlap(branch: BranchId, depthBlocks: Blocks, active: ActiveColumns): void {
+    const { overlap, touched } = active;
+    for (let i = 0; i < active.touchedCount; i++) overlap[touched[i]!] = 0;
+    active.touchedCount = 0;
+    if (depthBlocks <= 0 || this.lists.pairs === 0) return;
+    const n = this.#branches.path(branch, depthBlocks, this.#path, this.#limits);
+    const lists = this.lists;
+    const arena = lists.arena;
+    const nodeLimit = this.nodeLimit;
+    let start = 0;
+    for (let i = 0; i < n; i++) {
+      const limit = this.#limits[i]!;
+      const b = this.#path[i]!;
+      const head = b < lists.head.length ? lists.head[b]! : 0;
+      // A chain active below this branch is active in it, so an empty list ends the walk.
+      if (head === 0) return;
+      const dense = arena[head + 1]! < 0;
+      const step = dense ? 1 : 2;
+      const end = head + 2 + (dense ? lists.rankRoom : 2 * arena[head]!);
+      for (let at = head + 2; at < end; at += step) {
+        const node = (dense ? arena[at]! : arena[at + 1]!) - 1;
+        if (node < 0) continue;
+        const rank = dense ? at - head - 2 : arena[at]!;
+        const held = nodeLimit[node]!;
+        if (start === 0) touched[active.touchedCount++] = rank;
+        overlap[rank] = start + (held < limit ? held : limit);
+      }
+      this.entriesWalked += (end - head - 2) / step;
+      start += limit;
+    }
+  }
+
+  #loadChanged(rank: RankId): void {
+    this.activeBlocks[rank] = this.#options.trackOutput ? this.#weighted(rank) : this.#distinct[rank]!;
+    this.onLoad?.(rank);
+  }
+
+  /** D with output blocks: shared blocks count once, exclusive ones by the weight of their request. Cost O(bookings of the rank). */
+  #weighted(rank: RankId): number {
+    let exclusiveAll = 0;
+    let weighted = 0;
+    for (let slot = this.#oldest[rank]!; slot >= 0; slot = this.#next[slot]!) {
+      let exclusive = this.#privateBlocks[slot]!;
+      const n = this.#branches.path(this.#branch[slot]!, this.#depth[slot]!, this.#path, this.#limits);
+      for (let i = 0; i < n; i++) {
+        const node = this.lists.get(this.#path[i]!, rank) - 1;
+        if (this.nodeLimit[node] !== this.#limits[i] || this.#nodeCount[node] !== 1) continue;
+        const next = this.#nodeNext[node]!;
+        exclusive += this.nodeLimit[node]! - (next < 0 ? 0 : this.nodeLimit[next]!);
+      }
+      exclusiveAll += exclusive;
+      weighted += this.#weight[slot]! * (exclusive + this.#outputBlocks[slot]!);
+    }
+    return Math.round(this.#distinct[rank]! - exclusiveAll + weighted);
+  }
+
+  #expireRank(rank: RankId, nowMs: Millis): void {
+    const { afterMs, checkMs } = this.#options.expiry;
+    if (nowMs - this.#checkedMs[rank]! < checkMs) return;
+    this.#checkedMs[rank] = nowMs;
+    let dropped = 0;
+    for (let slot = this.#oldest[rank]!; slot >= 0 && nowMs - this.#heardMs[slot]! > afterMs; slot = this.#oldest[rank]!) {
+      this.#drop(slot);
+      dropped++;
+    }
+    this.expired += dropped;
+    if (dropped > 0) this.#loadChanged(rank);
+  }
+
+  #heard(slot: number, nowMs: Millis): void {
+    if (this.#options.expiry.mode === 'age') return;
+    this.#heardMs[slot] = nowMs;
+    const rank = this.#rank[slot]!;
+    if (this.#youngest[rank] === slot) return;
+    this.#unlink(slot, rank);
+    this.#link(slot, rank);
+  }
+
+  #drop(slot: number): void {
+    const rank = this.#rank[slot]!;
+    this.#slotOf.delete(this.#attempt[slot]!);
+    this.#unlink(slot, rank);
+    this.inflight[rank]!--;
+    this.prefillTokens[rank]! -= this.#prefill[slot]!;
+    this.#distinct[rank]! -= this.#privateBlocks[slot]!;
+    this.#removeChain(rank, this.#branch[slot]!, this.#depth[slot]!);
+    this.#slotFree.push(slot);
+  }
+
+  #addChain(rank: RankId, branch: BranchId, depth: Blocks): void {
+    if (depth <= 0) return;
+    const n = this.#branches.path(branch, depth, this.#path, this.#limits);
+    let grown = 0;
+    for (let i = 0; i < n; i++) {
+      const b = this.#path[i]!;
+      const limit = this.#limits[i]!;
+      const first = this.lists.get(b, rank) - 1;
+      const largest = first < 0 ? 0 : this.nodeLimit[first]!;
+      if (limit > largest) {
+        this.lists.set(b, rank, this.#node(limit, first) + 1);
+        grown += limit - largest;
+        continue;
+      }
+      let node = first;
+      let next = first;
+      while (next >= 0 && this.nodeLimit[next]! >= limit) {
+        node = next;
+        next = this.#nodeNext[next]!;
+      }
+      if (this.nodeLimit[node] === limit) this.#nodeCount[node]!++;
+      else this.#nodeNext[node] = this.#node(limit, next);
+    }
+    this.#distinct[rank]! += grown;
+  }
+
+  #removeChain(rank: RankId, branch: BranchId, depth: Blocks): void {
+    if (depth <= 0) return;
+    const n = this.#branches.path(branch, depth, this.#path, this.#limits);
+    let shrunk = 0;
+    for (let i = 0; i < n; i++) {
+      const b = this.#path[i]!;
+      const limit = this.#limits[i]!;
+      let before = -1;
+      let node = this.lists.get(b, rank) - 1;
+      while (this.nodeLimit[node]! > limit) {
+        before = node;
+        node = this.#nodeNext[node]!;
+      }
+      if (this.nodeLimit[node] !== limit) throw new Error(`branch ${b} of rank ${rank} holds no chain of ${limit} blocks`);
+      if (--this.#nodeCount[node]! > 0) continue;
+      const next = this.#nodeNext[node]!;
+      this.#nodeNext[node] = this.#nodeFree;
+      this.#nodeFree = node;
+      if (before >= 0) this.#nodeNext[before] = next;
+      else {
+        this.lists.set(b, rank, next + 1);
+        shrunk += limit - (next < 0 ? 0 : this.nodeLimit[next]!);
+      }
+    }
+    this.#distinct[rank]! -= shrunk;
+  }
+
+  #node(limit: number, next: number): number {
+    let node = this.#nodeFree;
+    if (node >= 0) this.#nodeFree = this.#nodeNext[node]!;
+    else {
+      node = this.#nodeTop++;
+      if (node === this.nodeLimit.length) {
+        this.nodeLimit = widerInt(this.nodeLimit, node * 2);
+        this.#nodeCount = widerInt(this.#nodeCount, node * 2);
+        this.#nodeNext = widerInt(this.#nodeNext, node * 2);
+      }
+    }
+    this.nodeLimit[node] = limit;
+    this.#nodeCount[node] = 1;
+    this.#nodeNext[node] = next;
+    return node;
+  }
+
+  #link(slot: number, rank: RankId): void {
+    const last = this.#youngest[rank]!;
+    this.#prev[slot] = last;
+    this.#next[slot] = -1;
+    if (last >= 0) this.#next[last] = slot;
+    else this.#oldest[rank] = slot;
+    this.#youngest[rank] = slot;
+  }
+
+  #unlink(slot: number, rank: RankId): void {
+    const prev = this.#prev[slot]!;
+    const next = this.#next[slot]!;
+    if (prev >= 0) this.#next[prev] = next;
+    else this.#oldest[rank] = next;
+    if (next >= 0) this.#prev[next] = prev;
+    else this.#youngest[rank] = prev;
+  }
+
+  #takeSlot(): number {
+    const free = this.#slotFree.pop();
+    if (free !== undefined) return free;
+    const slot = this.#slots++;
+    const size = this.#rank.length * 2;
+    if (slot < this.#rank.length) return slot;
+    this.#attempt = wider(this.#attempt, size);
+    this.#rank = widerInt(this.#rank, size);
+    this.#branch = widerInt(this.#branch, size);
+    this.#depth = widerInt(this.#depth, size);
+    this.#privateBlocks = widerInt(this.#privateBlocks, size);
+    this.#prefill = wider(this.#prefill, size);
+    this.#prompt = wider(this.#prompt, size);
+    this.#osl = wider(this.#osl, size);
+    this.#outputBlocks = widerInt(this.#outputBlocks, size);
+    this.#weight = wider(this.#weight, size);
+    this.#heardMs = wider(this.#heardMs, size);
+    this.#prev = widerInt(this.#prev, size);
+    this.#next = widerInt(this.#next, size);
+    return slot;
+  }
+}
+
+function wider(column: Float64Array<ArrayBuffer>, size: number): Float64Array<ArrayBuffer> {
+  const wide = new Float64Array(size);
+  wide.set(column);
+  return wide;
+}
+
+function widerInt(column: Int32Array<ArrayBuffer>, size: number): Int32Array<ArrayBuffer> {
+  const wide = new Int32Array(size);
+  wide.set(column);
+  return wide;
+}

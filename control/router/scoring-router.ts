@@ -1,0 +1,239 @@
+/**
+ * A policy at work: it holds what the router knows (ranks, index, bookings), decides, and books in the same turn.
+ * Source: router specification 4, 8.
+ */
+import type { BranchTable } from '../blocks.ts';
+import { ApproximateIndex } from '../index/approximate-index.ts';
+import { BranchIndex, type CopyMode } from '../index/branch-index.ts';
+import { matchColumns } from '../index/match-columns.ts';
+import { PredictingIndex } from '../index/predicting-index.ts';
+import type { AttemptId, KvEventBatch, Millis, PrefixIndex, RankId, RouteRequest, WorkerChange, WorkerReport } from '../ports.ts';
+import { type BookingRequest, Bookings } from './bookings.ts';
+import { cachedTokens, FEATURES, type FeatureInput } from './features.ts';
+import { HashRing } from './hash-ring.ts';
+import type { FeatureRef, Policy } from './policy.ts';
+import { RANK_ABSENT, RANK_LOST, RankTable } from './rank-table.ts';
+import { type DecisionKeys, type FeatureSource, ScoringEngine } from './scoring-engine.ts';
+
+/** What a router is built from. */
+export interface RouterEnvironment {
+  readonly branches: BranchTable;
+  /** uint32 */
+  readonly seed: number;
+  /** Whether engines publish every physical copy of a block; default `count` (vLLM). */
+  readonly copies?: CopyMode;
+  /** Age from which a scraped value is stale. Default 1000. */
+  readonly signalMaxAgeMs?: Millis;
+}
+
+const NO_REQUEST: RouteRequest = {
+  attempt: 0,
+  id: '',
+  attemptNumber: 0,
+  session: 0,
+  sessionKey: '',
+  tenant: 0,
+  arrivalMs: 0,
+  promptTokens: 1,
+  branch: -1,
+  depthBlocks: 0,
+};
+
+/** Router with one compiled policy. `decide` has no side effect; `book` is the only door for state of decisions. */
+export class ScoringRouter implements FeatureSource {
+  readonly policy: Policy;
+  readonly table = new RankTable();
+  readonly index: PrefixIndex;
+  readonly bookings: Bookings;
+  readonly engine: ScoringEngine;
+  /** What features read; the request of the last decision. */
+  readonly input: FeatureInput;
+  /** Eligible ranks of the last decision in canonical order, `eligible` of them. */
+  rows: Int32Array = new Int32Array(0);
+  eligible = 0;
+  /** Ranks dropped by each check of the last decision. */
+  dropped = { excluded: 0, capacity: 0 };
+  /** Why the last decision chose nobody. */
+  refusal = '';
+  #filtered = new Int32Array(16);
+  readonly #keys: { id: string; attemptNumber: number; rows: Int32Array; hash: Uint32Array };
+  readonly #booking: BookingRequest = { attempt: 0, rank: 0, branch: -1, depthBlocks: 0, promptTokens: 1, uncachedTokens: 0, osl: 0 };
+
+  constructor(policy: Policy, environment: RouterEnvironment) {
+    const { branches } = environment;
+    this.policy = policy;
+    this.index = createIndex(policy, environment);
+    this.bookings = new Bookings(branches, policy.load);
+    this.engine = new ScoringEngine(policy, environment.seed >>> 0);
+    this.input = {
+      branches,
+      table: this.table,
+      bookings: this.bookings,
+      index: this.index,
+      ring: new HashRing(),
+      match: matchColumns(16),
+      active: { overlap: new Int32Array(16), touched: new Int32Array(16), touchedCount: 0 },
+      sharedBlocks: null,
+      constants: policy.constants,
+      trackPrefill: policy.load.trackPrefill,
+      assumeKvReuse: policy.load.assumeKvReuse,
+      signalMaxAgeMs: environment.signalMaxAgeMs ?? 1000,
+      nowMs: 0,
+      request: NO_REQUEST,
+      promptTokens: 1,
+      fullBlocks: 0,
+      requiredBlocks: 1,
+      blockTokens: 1,
+      fellBack: false,
+    };
+    this.#keys = { id: '', attemptNumber: 0, rows: this.rows, hash: this.table.hash };
+  }
+
+  /** Applies a change of a worker's state; a lost or restarted one forgets its blocks and bookings in the same turn. */
+  worker(change: WorkerChange): void {
+    this.table.change(change);
+    if (this.table.blockTokens > 0) this.bookings.blockTokens = this.table.blockTokens;
+    this.#widen(this.table.count);
+    if (change.state !== 'lost' && change.state !== 'restarted') return;
+    this.index.dropRank(change.rank);
+    this.bookings.dropRank(change.rank);
+  }
+
+  kvEvents(batch: KvEventBatch, nowMs: Millis): void {
+    if (this.policy.index.mode === 'events') this.index.apply(batch, nowMs);
+  }
+
+  report(report: WorkerReport): void {
+    if (this.table.report(report)) this.bookings.scraped(report.rank);
+  }
+
+  /** Chooses a rank, or -1 with the reason in `refusal`. Changes nothing that a later decision could notice. */
+  decide(request: RouteRequest, nowMs: Millis): RankId {
+    this.#read(request, nowMs);
+    this.refusal = this.#eligibility(request);
+    if (this.refusal !== '') return -1;
+    const { input, policy } = this;
+    if (policy.readsMatch && input.constants.c !== 0) this.index.match(request.branch, request.depthBlocks, nowMs, input.match);
+    if (policy.readsActive && policy.load.assumeKvReuse) {
+      this.bookings.overlap(request.branch, Math.min(request.depthBlocks, input.fullBlocks), input.active);
+    }
+    const keys = this.#keys;
+    keys.id = request.id;
+    keys.attemptNumber = request.attemptNumber;
+    keys.rows = this.rows;
+    keys.hash = this.table.hash;
+    const row = this.engine.decide(this, this.eligible, keys as DecisionKeys);
+    if (row >= 0) return this.rows[row]!;
+    this.refusal = 'NO_CANDIDATE';
+    return -1;
+  }
+
+  /** Books the request of the last decision on `rank`. */
+  book(request: RouteRequest, rank: RankId, nowMs: Millis): void {
+    const booking = this.#booking;
+    booking.attempt = request.attempt;
+    booking.rank = rank;
+    booking.branch = request.branch;
+    booking.depthBlocks = request.depthBlocks;
+    booking.promptTokens = request.promptTokens;
+    booking.uncachedTokens = this.policy.readsMatch
+      ? Math.max(request.promptTokens - cachedTokens(this.input, rank), 0)
+      : request.promptTokens;
+    booking.osl = request.hints?.osl ?? 0;
+    this.bookings.book(booking, nowMs);
+    this.index.placed(rank, request.branch, request.depthBlocks, nowMs);
+    this.engine.booked();
+  }
+
+  /** Leading blocks of the last request that only the router's own prediction places on a rank. */
+  predictedBlocks(rank: RankId): number {
+    return this.index instanceof PredictingIndex ? this.index.predicted(rank) : 0;
+  }
+
+  fill(feature: FeatureRef, n: number, out: Float64Array, inner: Float64Array): void {
+    FEATURES[feature.base]!.fill(this.input, this.rows, n, out, inner);
+  }
+
+  firstToken(attempt: AttemptId, nowMs: Millis): void {
+    this.bookings.firstToken(attempt, nowMs);
+  }
+
+  progress(attempt: AttemptId, outputTokens: number, nowMs: Millis): void {
+    this.bookings.progress(attempt, outputTokens, nowMs);
+  }
+
+  ended(attempt: AttemptId): void {
+    this.bookings.free(attempt);
+  }
+
+  /** A dispatch came to nothing: what was predicted of it is forgotten. */
+  withdraw(request: RouteRequest, rank: RankId, dispatchedMs: Millis): void {
+    if (this.index instanceof PredictingIndex || this.index instanceof ApproximateIndex) {
+      this.index.unplaced(rank, request.branch, request.depthBlocks, dispatchedMs);
+    }
+  }
+
+  #read(request: RouteRequest, nowMs: Millis): void {
+    const { input } = this;
+    const bs = Math.max(1, this.table.blockTokens);
+    input.nowMs = nowMs;
+    input.request = request;
+    input.promptTokens = request.promptTokens;
+    input.blockTokens = bs;
+    input.fullBlocks = Math.floor(request.promptTokens / bs);
+    input.requiredBlocks = Math.ceil(request.promptTokens / bs);
+    input.fellBack = false;
+  }
+
+  /** Sets the rows. Returns a reason code if none is left, else ''. */
+  #eligibility(request: RouteRequest): string {
+    const { table } = this;
+    const { exclude, promptTokens } = request;
+    const { dropped } = this;
+    dropped.excluded = 0;
+    dropped.capacity = 0;
+    this.rows = table.ready;
+    this.eligible = table.readyCount;
+    if (table.readyCount === 0) return this.#knowsWorkers() ? 'ALL_UNHEALTHY' : 'NO_WORKERS';
+    if ((exclude === undefined || exclude.length === 0) && promptTokens <= table.minCapacityTokens) return '';
+    const rows = this.#filtered;
+    let n = 0;
+    for (let i = 0; i < table.readyCount; i++) {
+      const rank = table.ready[i]!;
+      if (exclude?.includes(rank) === true) dropped.excluded++;
+      else if (promptTokens > table.capacityTokens[rank]!) dropped.capacity++;
+      else rows[n++] = rank;
+    }
+    this.rows = rows;
+    this.eligible = n;
+    if (n > 0) return '';
+    return dropped.capacity > 0 ? 'context_too_long' : 'ALL_EXCLUDED';
+  }
+
+  #knowsWorkers(): boolean {
+    for (let rank = 0; rank < this.table.count; rank++) {
+      const state = this.table.state[rank];
+      if (state !== RANK_ABSENT && state !== RANK_LOST) return true;
+    }
+    return false;
+  }
+
+  #widen(ranks: number): void {
+    this.bookings.widenRanks(ranks);
+    if (ranks <= this.#filtered.length) return;
+    let size = this.#filtered.length;
+    while (size < ranks) size *= 2;
+    this.#filtered = new Int32Array(size);
+    this.input.match = matchColumns(size);
+    this.input.active = { overlap: new Int32Array(size), touched: new Int32Array(size), touchedCount: 0 };
+  }
+}
+
+function createIndex(policy: Policy, environment: RouterEnvironment): PrefixIndex {
+  const { branches, copies = 'count' } = environment;
+  if (policy.index.mode === 'approximate') {
+    return new ApproximateIndex(branches, { ttlMs: policy.index.ttlMs, maxBlocks: policy.index.maxBlocks });
+  }
+  const index = new BranchIndex(branches, { copies });
+  return policy.index.predictedTtlMs > 0 ? new PredictingIndex(branches, index, policy.index.predictedTtlMs) : index;
+}
