@@ -22,8 +22,6 @@ export interface ClaimTerms {
 }
 
 export class HbmPool extends SegmentPool {
-  /** Blocks whose claims ended at their deadline. */
-  claimsExpired = 0;
   /** A claim with onExpiry = drop was ever set: deadlines are effects of their own. */
   dropping = false;
   private heapUntil = new Float64Array(16);
@@ -152,7 +150,7 @@ export class HbmPool extends SegmentPool {
       const s = this.heapSegment[0]!;
       this.pop();
       const blocks = this.to[s]! - this.from[s]!;
-      this.claimsExpired += blocks;
+      this.totals.claimsExpired += blocks;
       this.touched++;
       if (this.drop[s] === 0) {
         this.remark(s, 0);

@@ -8,14 +8,18 @@
  * cannot lose its place while referenced, so only owners of copies need the tag to find their blocks again.
  * Source: engine specification 2.2-2.4, 2.9; retention specification 4.1.
  */
-import { type BranchTable, MAX_PATH } from '../../../control/blocks.ts';
+import { BRANCH_PRIVATE, type BranchTable, MAX_PATH } from '../../../control/blocks.ts';
 import { KV_REMOVED, KV_STORED, type KvEventBatch, type Tier } from '../../../control/ports.ts';
+import type { WorkerCounters } from '../worker.ts';
 import { DOOMED, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, ORDINARY, SegmentColumns, SOFT } from './segment-columns.ts';
 
 /** Told about claims that had to give way. */
 export interface ClaimWatcher {
   broken(session: number, blocks: number): void;
 }
+
+/** Totals that a pool adds to. */
+export type PoolTotals = Pick<WorkerCounters, 'hbmEvictedBlocks' | 'hbmExpiredBlocks' | 'duplicateBlocks' | 'claimsBroken' | 'claimsExpired'>;
 
 /** One tier's pool; all counts in blocks. */
 export class SegmentPool extends SegmentColumns {
@@ -27,23 +31,23 @@ export class SegmentPool extends SegmentColumns {
   cached = 0;
   /** Later copies among them. */
   copyBlocks = 0;
-  /** Totals. */
-  evicted = 0;
-  expired = 0;
-  duplicated = 0;
   /** Idle blocks among the hits of the last {@link match}. */
   matchIdle = 0;
   /** Where events go. */
   events: KvEventBatch | null = null;
   watcher: ClaimWatcher | null = null;
+  /** Events were queued that the router must see in time: removals, and stored blocks that others can match. */
+  urgent = false;
   readonly usable: number;
+  protected readonly totals: PoolTotals;
   protected readonly branches: BranchTable;
   protected readonly tier: Tier;
   protected readonly pathBranch = new Int32Array(MAX_PATH);
   protected readonly pathLimit = new Int32Array(MAX_PATH);
 
-  constructor(branches: BranchTable, usable: number, tier: Tier) {
+  constructor(branches: BranchTable, usable: number, tier: Tier, totals: PoolTotals) {
     super();
+    this.totals = totals;
     this.branches = branches;
     this.usable = usable;
     this.tier = tier;
@@ -217,7 +221,7 @@ export class SegmentPool extends SegmentColumns {
     if (last !== NONE) while (this.next[last] !== NONE) last = this.next[last]!;
     this.link(this.copies, s, last);
     this.copyBlocks += to - from;
-    this.duplicated += to - from;
+    this.totals.duplicateBlocks += to - from;
   }
 
   /**
@@ -288,7 +292,7 @@ export class SegmentPool extends SegmentColumns {
   protected forget(s: number, blocks: number): void {
     this.cached -= blocks;
     this.hashless += blocks;
-    this.expired += blocks;
+    this.totals.hbmExpiredBlocks += blocks;
     this.evictFrom(s, blocks);
   }
 
@@ -307,7 +311,7 @@ export class SegmentPool extends SegmentColumns {
   /** Removes `n` idle cached blocks in victim order. */
   protected evict(n: number): void {
     const { oldest } = this;
-    this.evicted += n;
+    this.totals.hbmEvictedBlocks += n;
     this.cached -= n;
     let session = NONE;
     let broken = 0;
@@ -327,6 +331,7 @@ export class SegmentPool extends SegmentColumns {
           broken = 0;
         }
         session = holder;
+        this.totals.claimsBroken += length < n ? length : n;
         broken += length < n ? length : n;
       }
       n -= this.evictFrom(s, n);
@@ -388,6 +393,7 @@ export class SegmentPool extends SegmentColumns {
 
   protected pushStored(branch: number, from: number, to: number): void {
     const events = this.events!;
+    if ((this.branches.flags[branch]! & BRANCH_PRIVATE) === 0) this.urgent = true;
     const last = events.count - 1;
     if (
       last >= 0 &&
@@ -403,6 +409,7 @@ export class SegmentPool extends SegmentColumns {
   /** Removed ranges are read from their deep end; a segment that goes from its shallow end is written block by block. */
   protected pushRemoved(branch: number, from: number, to: number, deepFirst: boolean): void {
     const events = this.events!;
+    this.urgent = true;
     if (!deepFirst && to - from > 1) {
       for (let x = from; x < to; x++) events.push(KV_REMOVED, this.tier, branch, x, x + 1);
       return;

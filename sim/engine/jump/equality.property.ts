@@ -1,0 +1,35 @@
+/** Plays seeds on both engines and tells the first difference; used by the quick and the long property test. */
+import { EVENT_CLASS } from '../../kernel/event-class.ts';
+import { createReferenceWorker } from '../reference/reference-worker.ts';
+import { type CaseFlavour, firstDifference, randomCase, recordWorker, type WorkerCase, type WorkerLog } from '../worker.property.ts';
+import type { Worker, WorkerParts } from '../worker.ts';
+import { createJumpWorker } from './jump-worker.ts';
+
+/** Plays a case; `untilMs` = observe the engine once more at this time. Also tells when it was last driven. */
+function log(create: (parts: WorkerParts) => Worker, workload: WorkerCase, untilMs: number): { log: WorkerLog; lastMs: number } {
+  let lastMs = 0;
+  let worker: Worker | null = null;
+  const record = recordWorker(
+    (parts) => {
+      worker = create(parts);
+      const advance = worker.advance.bind(worker);
+      worker.advance = (tMs, eventClass) => {
+        if (tMs > lastMs) lastMs = tMs;
+        advance(tMs, eventClass);
+      };
+      return worker;
+    },
+    workload,
+    'cheap',
+  );
+  if (untilMs > lastMs) worker!.advance(untilMs, EVENT_CLASS.observe);
+  return { log: record, lastMs };
+}
+
+/** First difference between the engines on a seed, or null. The jumping engine may fall asleep before claims without drop end. */
+export function compareSeed(seed: number, flavour: CaseFlavour): string | null {
+  const workload = randomCase(seed, flavour);
+  const expected = log(createReferenceWorker, workload, 0);
+  const got = log(createJumpWorker, workload, expected.lastMs);
+  return firstDifference(got.log, expected.log);
+}

@@ -1,0 +1,513 @@
+/**
+ * The vLLM step rules over slots and segments. One call of `schedule` decides one step; a step costs O(block crossings + prefills +
+ * admissions), not O(batch): members of the decode set (decode-set.ts) are scheduled without being visited.
+ *
+ *     running list   d d d d d d P P      in order of admission; d = in the decode set, P = `loose`: handled one by one
+ *     items          (P, tokens) …        what the step gives to loose requests, in scheduled order
+ *
+ * The quick path applies while everything fits and every loose request was admitted after all members of the decode set. Else the
+ * step is decided request by request (`scheduleEach`), with the same effects in the same order as the stepped reference.
+ * Source: engine specification 2 with 2.11; worker port.
+ */
+import { BRANCH_PRIVATE, type BranchTable } from '../../../control/blocks.ts';
+import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
+import { DecodeSet } from './decode-set.ts';
+import type { HbmPool } from './hbm-pool.ts';
+import type { HostPath } from './host-path.ts';
+import { PREEMPTED, QUEUED, RequestSlots, RESTORING, RUNNING, SlotList } from './request-slots.ts';
+import { NONE } from './segment-columns.ts';
+
+/** Why the waiting loop ended with a candidate left. */
+export const NOT_BLOCKED = 0;
+export const BY_SEQS = 1;
+export const BY_ISL_GATE = 2;
+export const BY_GATE = 3;
+export const BY_WATERMARK = 4;
+export const BY_RESERVED = 5;
+/** Chunked prefill is off and the head does not fit into the budget left. */
+export const BY_BUDGET = 6;
+
+export interface SchedulerParts {
+  readonly config: EngineConfig;
+  readonly branches: BranchTable;
+  readonly pool: HbmPool;
+  readonly sink: WorkerSink;
+  readonly counters: WorkerCounters;
+}
+
+export class Scheduler {
+  readonly slots = new RequestSlots();
+  readonly decode: DecodeSet;
+  readonly running = new SlotList(this.slots);
+  readonly waiting = new SlotList(this.slots);
+  /** Requests that wait and hold KV: restoring, or restored and not admitted yet. */
+  readonly holding = new SlotList(this.slots);
+  itemSlot = new Int32Array(16);
+  itemTokens = new Int32Array(16);
+  itemCount = 0;
+  blocked = NOT_BLOCKED;
+  /** The last schedule() preempted or failed somebody. */
+  disturbed = false;
+  /** End of the last executed step. */
+  lastEndMs = 0;
+  /** Tokens the last waiting loop had left. */
+  budgetLeft = 0;
+  /** The lower tier, if any. */
+  host: HostPath | null = null;
+  /** Called for a request that ended inside schedule(). */
+  onFailed: (s: number, nowMs: number) => void = () => {};
+  readonly pool: HbmPool;
+  private loose = new Int32Array(16);
+  private looseCount = 0;
+  private orders = 0;
+  private tags = 0;
+  private stamps = 0;
+  private nowMs = 0;
+  private threshold = 0;
+  private budget = 0;
+  private readonly config: EngineConfig;
+  private readonly branches: BranchTable;
+  private readonly sink: WorkerSink;
+  private readonly counters: WorkerCounters;
+  private readonly bs: number;
+  private readonly caching: boolean;
+  private readonly fcfs: boolean;
+  private readonly wm: number;
+
+  constructor(parts: SchedulerParts) {
+    const { config } = parts;
+    this.config = config;
+    this.branches = parts.branches;
+    this.pool = parts.pool;
+    this.sink = parts.sink;
+    this.counters = parts.counters;
+    this.bs = config.blockTokens;
+    this.caching = config.prefixCaching;
+    this.fcfs = config.policy === 'fcfs';
+    this.wm = Math.floor(config.watermark * config.blocks);
+    this.decode = new DecodeSet(this.slots, config.blockTokens);
+  }
+
+  get requests(): number {
+    return this.running.count + this.waiting.count + this.holding.count;
+  }
+
+  enqueue(s: number): void {
+    this.slots.state[s] = QUEUED;
+    if (this.fcfs) this.waiting.push(s);
+    else this.waiting.insertByKey(s);
+  }
+
+  /** Decides the next step: items, decode set (advanced by one) and queues. Empty if there are neither items nor members. */
+  schedule(nowMs: number): void {
+    this.nowMs = nowMs;
+    this.itemCount = 0;
+    this.blocked = NOT_BLOCKED;
+    this.disturbed = false;
+    this.threshold = this.stepThreshold();
+    this.budget = this.config.maxBatchedTokens;
+    if (this.fitsWhole()) this.scheduleWhole();
+    else this.scheduleEach();
+    if (!this.disturbed) this.admit();
+    this.budgetLeft = this.budget;
+    if (this.decode.count > 0) this.decode.iter++;
+  }
+
+  /** A request alone (since 0.32), or adaptive: engine specification 2.11. */
+  private stepThreshold(): number {
+    const { longPrefillThreshold, longPrefillAdaptive, maxBatchedTokens, rules } = this.config;
+    const requests = this.requests;
+    if (rules !== '0.27' && requests <= 1) return 0;
+    if (longPrefillThreshold <= 0 || !longPrefillAdaptive) return longPrefillThreshold;
+    return Math.max(longPrefillThreshold, Math.floor(maxBatchedTokens / Math.max(requests, 1)));
+  }
+
+  private capped(tokens: number): number {
+    const t = this.threshold;
+    return t > 0 && t < tokens ? t : tokens;
+  }
+
+  /** Whether every member and loose request gets its tokens without preemption, members first. */
+  private fitsWhole(): boolean {
+    const { decode, slots, loose } = this;
+    let budget = this.budget - decode.count;
+    if (budget < 0) return false;
+    let need = decode.count > 0 ? decode.phaseCount[decode.iter % this.bs]! : 0;
+    if (this.looseCount > 0) {
+      if (decode.count > 0 && slots.order[loose[0]!]! < decode.orderBound) return false;
+      for (let i = 0; i < this.looseCount && budget > 0; i++) {
+        const s = loose[i]!;
+        const c = slots.computed[s]!;
+        const n = Math.min(this.capped(slots.prompt[s]! + slots.out[s]! - c), budget);
+        const blocks = Math.ceil((c + n) / this.bs) - slots.held[s]!;
+        if (blocks > 0) need += blocks;
+        budget -= n;
+      }
+    }
+    return need <= this.pool.free;
+  }
+
+  private scheduleWhole(): void {
+    const { slots, loose, decode } = this;
+    if (decode.count > 0) this.crossDecode();
+    this.budget -= decode.count;
+    for (let i = 0; i < this.looseCount && this.budget > 0; i++) {
+      const s = loose[i]!;
+      const c = slots.computed[s]!;
+      this.giveLoose(s, c, Math.min(this.capped(slots.prompt[s]! + slots.out[s]! - c), this.budget));
+    }
+  }
+
+  /** Blocks and cache entries for n more tokens of a loose request, whose blocks are known to fit. */
+  private giveLoose(s: number, c: number, n: number): void {
+    const { slots } = this;
+    const blocks = Math.ceil((c + n) / this.bs) - slots.held[s]!;
+    if (blocks > 0) {
+      this.pool.take(blocks);
+      slots.held[s]! += blocks;
+    }
+    this.enterFull(s, c + n);
+    this.addItem(s, n);
+    this.budget -= n;
+  }
+
+  /** Schedule-time effects on blocks of the step the members take next: allocations and cache entries in running order. */
+  crossDecode(): void {
+    const { decode, pool } = this;
+    const i = decode.iter % this.bs;
+    const j = i + 1 === this.bs ? 0 : i + 1;
+    const needs = decode.phaseCount[i]!;
+    let entering = this.caching ? decode.phaseHead[j]! : NONE;
+    if (needs <= pool.hashless) {
+      if (needs > 0) pool.take(needs);
+      for (; entering !== NONE; entering = decode.next[entering]!) this.enterMember(entering);
+      return;
+    }
+    const { order } = this.slots;
+    let taking = decode.phaseHead[i]!;
+    while (taking !== NONE || entering !== NONE) {
+      if (entering === NONE || (taking !== NONE && order[taking]! <= order[entering]!)) {
+        pool.take(1);
+        taking = decode.next[taking]!;
+      } else {
+        this.enterMember(entering);
+        entering = decode.next[entering]!;
+      }
+    }
+  }
+
+  /** The block that a member completes in the step starting now enters the cache. */
+  private enterMember(s: number): void {
+    const { slots, pool, branches } = this;
+    const block = (this.decode.computed(s) + 1) / this.bs - 1;
+    let branch = slots.leaf[s]!;
+    let start = branches.start[branch]!;
+    if (block < start) {
+      branch = branches.at(branch, block + 1);
+      start = branches.start[branch]!;
+    }
+    const copies = pool.copyBlocks;
+    const tag = slots.tag[s]! > 0 ? slots.tag[s]! : this.tags + 1;
+    slots.hint[s] = pool.enterOne(branch, block - start, slots.hint[s]!, tag);
+    if (pool.copyBlocks > copies && slots.tag[s] === 0) slots.tag[s] = ++this.tags;
+  }
+
+  private enterFull(s: number, tokens: number): void {
+    if (!this.caching) return;
+    const { slots } = this;
+    const full = Math.floor(tokens / this.bs);
+    if (full <= slots.entered[s]!) return;
+    const tag = slots.tag[s]! > 0 ? slots.tag[s]! : this.tags + 1;
+    if (this.pool.enter(slots.leaf[s]!, slots.entered[s]!, full, tag) > 0 && slots.tag[s] === 0) slots.tag[s] = ++this.tags;
+    slots.entered[s] = full;
+  }
+
+  /** Step 2 of engine specification 2.1 request by request, with preemption. */
+  private scheduleEach(): void {
+    const { slots, running, decode, pool } = this;
+    const stamp = ++this.stamps;
+    let s = running.head;
+    while (s !== NONE && this.budget > 0) {
+      const member = decode.has(s);
+      const c = member ? decode.computed(s) : slots.computed[s]!;
+      const n = member ? 1 : Math.min(this.capped(slots.prompt[s]! + slots.out[s]! - c), this.budget);
+      const blocks = Math.ceil((c + n) / this.bs) - (member ? Math.ceil(c / this.bs) : slots.held[s]!);
+      if (blocks > pool.free && !this.makeRoom(s, blocks, stamp)) break;
+      if (member) {
+        if (blocks > 0) pool.take(blocks);
+        if (this.caching && (c + 1) % this.bs === 0) this.enterMember(s);
+        this.budget--;
+      } else this.giveLoose(s, c, n);
+      slots.stamp[s] = stamp;
+      s = slots.next[s]!;
+    }
+    this.loosenUnscheduled(stamp);
+  }
+
+  /** Preempts until `blocks` are free; false if the requester itself had to go. */
+  private makeRoom(s: number, blocks: number, stamp: number): boolean {
+    const { slots, running, pool } = this;
+    if (this.host?.reclaim() && blocks <= pool.free) return true;
+    while (blocks > pool.free) {
+      const victim = this.fcfs ? running.tail : this.worstPriority();
+      const scheduled = slots.stamp[victim] === stamp;
+      if (scheduled) this.refund(victim);
+      this.preempt(victim, scheduled);
+      if (victim === s) return false;
+    }
+    return true;
+  }
+
+  private worstPriority(): number {
+    const { slots, running } = this;
+    let worst = running.head;
+    for (let s = slots.next[worst]!; s !== NONE; s = slots.next[s]!) {
+      const more = slots.priority[s]! - slots.priority[worst]!;
+      if (more > 0 || (more === 0 && slots.arrival[s]! > slots.arrival[worst]!)) worst = s;
+    }
+    return worst;
+  }
+
+  private refund(s: number): void {
+    if (this.decode.has(s)) {
+      this.budget++;
+      return;
+    }
+    let at = 0;
+    while (this.itemSlot[at] !== s) at++;
+    this.budget += this.itemTokens[at]!;
+    this.itemSlot.copyWithin(at, at + 1, this.itemCount);
+    this.itemTokens.copyWithin(at, at + 1, this.itemCount);
+    this.itemCount--;
+  }
+
+  private preempt(s: number, scheduled: boolean): void {
+    const { slots } = this;
+    if (this.decode.has(s)) this.leaveDecode(s, 0, scheduled ? 1 : 0);
+    else this.removeLoose(s);
+    this.running.remove(s);
+    if (this.host !== null) this.host.flush(s);
+    this.releaseBlocks(s);
+    slots.computed[s] = 0;
+    slots.preemptions[s]!++;
+    slots.state[s] = PREEMPTED;
+    this.disturbed = true;
+    this.counters.preemptions++;
+    this.sink.preempted(slots.id[s]!, this.nowMs);
+    if (Math.ceil((slots.prompt[s]! + slots.out[s]!) / this.bs) > this.pool.usable) this.onFailed(s, this.nowMs);
+    else if (this.fcfs) this.waiting.insert(s, NONE);
+    else this.waiting.insertByKey(s);
+  }
+
+  /**
+   * Takes a member out of the decode set and writes its state to the columns. `lag` = 1 if the last step counted was lost for it,
+   * `ahead` = 1 if it has its blocks for a step not counted yet.
+   */
+  leaveDecode(s: number, lag: number, ahead: number): void {
+    const { slots, decode } = this;
+    const covered = decode.computed(s) + ahead;
+    const c = decode.computed(s) - lag;
+    slots.out[s] = slots.limit[s]! - decode.remaining(s) - lag;
+    slots.computed[s] = c;
+    slots.held[s] = Math.ceil(covered / this.bs);
+    slots.entered[s] = this.caching ? Math.floor(covered / this.bs) : 0;
+    slots.lastToken[s] = this.lastEndMs;
+    if (c > slots.doneTo[s]!) slots.doneTo[s] = c;
+    decode.remove(s);
+  }
+
+  /** Members that got nothing fall out of step. */
+  private loosenUnscheduled(stamp: number): void {
+    const { slots, decode, running } = this;
+    if (decode.count === 0) return;
+    for (let s = running.head; s !== NONE; s = slots.next[s]!) {
+      if (slots.stamp[s] === stamp || !decode.has(s)) continue;
+      this.leaveDecode(s, 0, 0);
+      this.addLoose(s);
+    }
+  }
+
+  /** Frees every block of a request, tail first. */
+  releaseBlocks(s: number): void {
+    const { slots } = this;
+    this.pool.release(slots.leaf[s]!, slots.entered[s]!, slots.held[s]! - slots.entered[s]!, slots.tag[s]!);
+    slots.held[s] = 0;
+    slots.entered[s] = 0;
+    slots.tag[s] = 0;
+    slots.hint[s] = NONE;
+  }
+
+  /** Step 3 of engine specification 2.1 with the two queues of 2.11. */
+  private admit(): void {
+    const { slots, running, waiting, holding, pool, config } = this;
+    if (holding.count > 0) {
+      this.host!.admitHolding();
+      if (this.blocked !== NOT_BLOCKED) return;
+    }
+    while (this.budget > 0 && waiting.count > 0) {
+      if (running.count >= config.maxSeqs) {
+        this.blocked = BY_SEQS;
+        return;
+      }
+      const s = waiting.head;
+      const length = slots.prompt[s]! + slots.out[s]!;
+      let hit = 0;
+      let idle = 0;
+      let lastCached = false;
+      if (this.caching) {
+        const cap = Math.floor((length - 1) / this.bs);
+        const matched = pool.match(slots.leaf[s]!, Math.floor(length / this.bs), cap);
+        hit = matched < cap ? matched : cap;
+        lastCached = matched > cap && hit > 0;
+        idle = pool.matchIdle;
+      }
+      const start = hit * this.bs;
+      const whole = this.capped(length - start);
+      if (!config.chunkedPrefill && whole > this.budget) {
+        this.blocked = BY_BUDGET;
+        return;
+      }
+      const n = whole < this.budget ? whole : this.budget;
+      this.blocked = this.testGates(length, start + n, hit, idle, 0);
+      if (this.blocked !== NOT_BLOCKED && this.host?.reclaim()) this.blocked = this.testGates(length, start + n, hit, idle, 0);
+      if (this.blocked !== NOT_BLOCKED) return;
+      waiting.remove(s);
+      pool.touch(slots.leaf[s]!, hit, this.nowMs);
+      const held = Math.ceil((start + n) / this.bs);
+      if (held > hit) pool.take(held - hit);
+      slots.held[s] = held;
+      slots.entered[s] = hit;
+      this.start(s, start, n, length, start, 0, lastCached);
+    }
+  }
+
+  /**
+   * Number of steps, at most `horizon`, that a run may make while the head of the queue fails a gate: up to the step in which a
+   * member would commit the block that ends the head's cached prefix. The first step is decided already.
+   */
+  gateHorizon(horizon: number): number {
+    const { decode, slots, branches, waiting } = this;
+    if (decode.sharedWriters === 0 || waiting.count === 0) return horizon;
+    const s = waiting.head;
+    const leaf = slots.leaf[s]!;
+    const depth = Math.floor((slots.prompt[s]! + slots.out[s]! - 1) / this.bs);
+    const missing = this.pool.match(leaf, depth, depth);
+    if (missing >= depth || (branches.flags[branches.at(leaf, missing + 1)]! & BRANCH_PRIVATE) !== 0) return horizon;
+    for (let m = this.running.head; m !== NONE; m = slots.next[m]!) {
+      if (!decode.has(m) || decode.shared[m] === 0) continue;
+      // The set has counted the first step already.
+      const steps = (missing + 1) * this.bs - decode.computed(m);
+      if (steps <= 0 || steps >= horizon) continue;
+      if (branches.commonDepth(slots.leaf[m]!, missing + 1, leaf, missing + 1) > missing) horizon = steps;
+    }
+    return horizon;
+  }
+
+  /** Gates of engine specification 2.4 for a request that holds nothing yet but `hit` matched blocks. */
+  testGates(length: number, target: number, hit: number, idle: number, reserved: number): number {
+    const free = this.pool.free;
+    const wm = this.running.count > 0 ? this.wm : 0;
+    if (this.config.reserveFullIsl) {
+      const need = Math.max(Math.ceil(length / this.bs) - hit, 0) + idle;
+      if (need + wm > free) return need <= free ? BY_WATERMARK : BY_ISL_GATE;
+    }
+    const need = Math.max(Math.ceil(target / this.bs) - hit, 0) + idle;
+    if (need + wm <= free - reserved) return NOT_BLOCKED;
+    if (need <= free - reserved) return BY_WATERMARK;
+    return need + wm <= free ? BY_RESERVED : BY_GATE;
+  }
+
+  /** Enters a request whose blocks are allocated in the running list. Hits in tokens. */
+  start(s: number, computed: number, n: number, length: number, hitHbm: number, hitHost: number, lastCached: boolean): void {
+    const { slots, counters } = this;
+    this.enterFull(s, computed + n);
+    slots.computed[s] = computed;
+    slots.state[s] = RUNNING;
+    slots.order[s] = ++this.orders;
+    this.running.push(s);
+    this.addLoose(s);
+    this.addItem(s, n);
+    this.budget -= n;
+    counters.admissions++;
+    const first = slots.preemptions[s] === 0;
+    if (first) {
+      counters.queryTokensFirst += length;
+      counters.hitHbmTokensFirst += hitHbm;
+      counters.hitHostTokensFirst += hitHost;
+      if (lastCached) counters.lastBlockRecomputed++;
+    } else {
+      counters.queryTokensAgain += length;
+      counters.hitHbmTokensAgain += hitHbm;
+      counters.hitHostTokensAgain += hitHost;
+    }
+    this.sink.admitted(slots.id[s]!, this.nowMs, length, hitHbm, hitHost, first);
+  }
+
+  /** A loose request that is in step with the others joins the decode set. */
+  joinDecode(s: number): void {
+    const { slots, branches } = this;
+    const leaf = slots.leaf[s]!;
+    const c = slots.computed[s]!;
+    const shared =
+      this.caching && ((branches.flags[leaf]! & BRANCH_PRIVATE) === 0 || Math.floor(c / this.bs) < branches.start[leaf]!);
+    this.removeLoose(s);
+    this.decode.add(s, c, slots.limit[s]! - slots.out[s]!, shared);
+  }
+
+  /** Takes a request out of whatever holds it; blocks stay. `lag` as in {@link leaveDecode}. */
+  detach(s: number, lag: number): void {
+    const state = this.slots.state[s];
+    if (state === RUNNING) {
+      if (this.decode.has(s)) this.leaveDecode(s, lag, 0);
+      else this.removeLoose(s);
+      this.running.remove(s);
+    } else if (state === RESTORING) this.holding.remove(s);
+    else this.waiting.remove(s);
+  }
+
+  removeLoose(s: number): void {
+    const { loose } = this;
+    let at = 0;
+    while (loose[at] !== s) at++;
+    loose.copyWithin(at, at + 1, this.looseCount);
+    this.looseCount--;
+  }
+
+  private addLoose(s: number): void {
+    if (this.looseCount === this.loose.length) this.loose = doubled(this.loose);
+    const { loose } = this;
+    const order = this.slots.order;
+    let at = this.looseCount++;
+    while (at > 0 && order[loose[at - 1]!]! > order[s]!) {
+      loose[at] = loose[at - 1]!;
+      at--;
+    }
+    loose[at] = s;
+  }
+
+  private addItem(s: number, n: number): void {
+    const at = this.itemCount++;
+    if (at === this.itemSlot.length) {
+      this.itemSlot = doubled(this.itemSlot);
+      this.itemTokens = doubled(this.itemTokens);
+    }
+    this.itemSlot[at] = s;
+    this.itemTokens[at] = n;
+  }
+
+  /** Forgets every request. */
+  clear(): void {
+    this.decode.clear();
+    this.running.clear();
+    this.waiting.clear();
+    this.holding.clear();
+    this.looseCount = 0;
+    this.itemCount = 0;
+  }
+}
+
+function doubled(column: Int32Array): Int32Array<ArrayBuffer> {
+  const wide = new Int32Array(column.length * 2);
+  wide.set(column);
+  return wide;
+}
