@@ -177,8 +177,8 @@ class CaseMaker {
     const count = this.#integer(1, 20);
     this.#spanMs = count * (this.#chance(0.5) ? 2 : 12) * timer.baseMs;
     this.#makeRequests(count);
-    if (this.#flavour.aborts !== false && this.#chance(0.5)) this.#makeAborts();
-    if (this.#flavour.claims !== false && this.#chance(0.5)) this.#makeClaims();
+    if (this.#flavour.aborts !== false && this.#chance(0.4)) this.#makeAborts();
+    if (this.#flavour.claims !== false && this.#chance(0.4)) this.#makeClaims();
     if (this.#flavour.prefetch !== false && this.#config.hostBlocks > 0 && this.#chance(0.3)) this.#makePrefetches();
     if (this.#flavour.lifecycle !== false && this.#chance(0.15)) this.#makeLifecycle();
     for (let i = this.#integer(0, 6); i > 0; i--) {
@@ -204,9 +204,9 @@ class CaseMaker {
 
   #makeConfig(): EngineConfig {
     const blockTokens = this.#integer(1, 16);
-    const blocks = this.#integer(4, 64);
     const budget = this.#pick([blockTokens, 8, 16, 32, 64, 256]);
     const host = this.#flavour.host !== false && this.#chance(0.45);
+    const blocks = this.#integer(4, host && this.#chance(0.7) ? 24 : 64);
     return engineConfig({
       blockTokens,
       blocks,
@@ -223,7 +223,7 @@ class CaseMaker {
       asyncDepth: this.#flavour.asyncDepth2 !== false && this.#chance(0.2) ? 2 : 1,
       rules: this.#chance(0.15) ? '0.27' : '0.32',
       onboard: this.#pick(['always', 'always', 'always', 'never', 'cheaper', { thresholdTokens: 2 * blockTokens }] as const),
-      hostBlocks: host ? this.#integer(1, 96) : 0,
+      hostBlocks: host ? this.#integer(1, this.#chance(0.3) ? blocks : 160) : 0,
       blockBytesPerGpu: this.#dyadic ? 64 : 50 + 100 * this.#next(),
       gpus: this.#pick([1, 1, 2]),
       fragmentsPerBlock: 2,

@@ -39,7 +39,7 @@
  * - Finished or aborted requests whose host stores are in flight keep all their blocks until the last of them completes (class 2).
  * - A preempted request whose known length needs more than usable blocks ends `failed` / `kv_exhausted` at that schedule.
  *   At submit: `rejected` / `empty_prompt`, `context_limit` (prompt >= maxModelLen), `kv_too_small` (prompt does not fit).
- *   End reasons of `finished`: `length`, `stop` (stopsEarly), `length_capped`. A drained worker ends a late submit `handback` /
+ *   End reasons of `finished`: `length`, `stop` (stopsEarly), `length_capped`, `prefill_only` (outputTokens 0). A drained worker ends a late submit `handback` /
  *   `draining`, a crashed one `lost` / `down`.
  * - Priority NaN counts as 0. PRIORITY order is (priority, arrivalMs, id) with ids compared as numbers.
  *
@@ -59,7 +59,7 @@
  *   Taking one breaks its claim: `claimBroken` once per allocation and maximal run of equal session in victim order, called at the
  *   allocation. A claim ends without a count when its copy is dropped by a crash.
  * - `demote` ends the claims of the range's copies and makes them class 0; a hit makes a copy class 1 again. accepted | clipped | missing.
- * - `retain`, `share`: rejected `unsupported`.
+ * - `retain`, `share`: rejected `unsupported`. Any action on a crashed worker: rejected `down`. An empty or impossible range: `invalid`.
  * - `prefetch`: the host continuation after the resident prefix, inside the range; missing if none; rejected `unsupported` without
  *   host tier, `progress` if free - claimed - blocks < 10 % of usable. It allocates like a request, holds its blocks hash-less during the
  *   transfer, then enters them in the cache, releases them (tail first) and settles accepted or clipped. A request that cannot
@@ -250,13 +250,16 @@ export interface Worker {
   drain(tMs: number, deadlineMs: number): void;
   /** Every request ends `lost` / `crash` in id order; both tiers, claims, queued events and own transfers vanish. */
   crash(tMs: number): void;
-  /** Ready again at tMs, cold, with the next epoch. */
+  /** Ready again at tMs, cold, at full speed, with the next epoch. */
   restart(tMs: number): void;
   /** Step time factor >= 1 from now on; the remaining part of a step in flight stretches by new/old. Links keep their speed. */
   setSlowdown(factor: number, tMs: number): void;
   /** The owner of the link pool passes on every completion of a transfer this worker started (class transfer). */
   transferDone(transfer: number, tMs: number): void;
-  /** Why requests wait though no own or foreign effect can ever free them (`restore-wedge`), or null. Engine specification 9.3. */
+  /**
+   * Why requests wait though no step, transfer or own effect is left that could let them go on: `restore-wedge` (restored requests hold
+   * the blocks), `blocked` (a prompt above the budget without chunked prefill); else null. Engine specification 9.3.
+   */
   readonly stuck: string | null;
   /** Throws with the invariant's id if conservation is broken. `deep` walks every structure. */
   check(deep: boolean): void;
