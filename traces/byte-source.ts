@@ -66,8 +66,8 @@ async function* copies(first: Buffer, raw: AsyncGenerator<Buffer>): AsyncGenerat
   for await (const chunk of raw) yield Buffer.from(chunk);
 }
 
-/** Reads ahead by one chunk with two buffers in turn. */
-async function* fileChunks(path: string, listener?: ByteListener): AsyncGenerator<Buffer> {
+/** The bytes of a file as they lie there; reads ahead by one chunk with two buffers in turn, so a chunk is valid until the next. */
+export async function* fileChunks(path: string, listener?: ByteListener): AsyncGenerator<Buffer> {
   const file: FileHandle = await open(path, 'r');
   try {
     const { size } = await file.stat();

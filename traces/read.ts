@@ -216,16 +216,30 @@ async function readOne(path: string, intake: Intake, digest?: string): Promise<s
 async function readDirectory(root: string, intake: Intake): Promise<string> {
   const { log } = intake.context;
   const files = await traceFiles(root, log);
-  const whole = createHash('sha256');
+  const whole = new DirectoryDigest();
   const top = log.file;
   for (const name of files) {
     log.file = `${top}/${name}`;
     const { size } = await lstat(join(root, name));
     const digest = await readOne(join(root, name), intake);
-    whole.update(`${name}\0${size}\0${digest.slice('sha256:'.length)}\n`);
+    whole.add(name, size, digest);
   }
   log.file = top;
-  return `sha256:${whole.digest('hex')}`;
+  return whole.value();
+}
+
+/** Digest of a directory: sha256 over sorted `path NUL size NUL sha256 LF` lines. Source: trace specification 1.1. */
+export class DirectoryDigest {
+  readonly #hash = createHash('sha256');
+
+  /** Files must come in the order of {@link traceFiles}; `digest` with its `sha256:` prefix. */
+  add(path: string, sizeBytes: number, digest: string): void {
+    this.#hash.update(`${path}\0${sizeBytes}\0${digest.slice('sha256:'.length)}\n`);
+  }
+
+  value(): string {
+    return `sha256:${this.#hash.digest('hex')}`;
+  }
 }
 
 /** Relative paths of the trace files below `root`, sorted. Symbolic links are refused. */
