@@ -78,7 +78,10 @@ export class PromptChains {
     this.#proxies.clear();
   }
 
-  /** Declares leading blocks of a request to be those of shared branches. By id: whoever repeats these ids shares them too. */
+  /**
+   * Declares leading blocks of a request to be those of shared branches. By id: whoever repeats these ids shares them too. Ids that an
+   * agent before it declared to be something else end the declaration, because ids are chained.
+   */
   share(request: number, prefix: SharedPrefix): void {
     const units = this.#point(request, this.#identified(request));
     let from = 0;
@@ -86,7 +89,7 @@ export class PromptChains {
     for (let i = 0; i < prefix.branches.length && from < units; i++) {
       const to = Math.min(units, from + prefix.units[i]!);
       parent = this.#proxy(prefix.branches[i]!, prefix.units[i]! * this.ratio.blocksPerUnit, parent);
-      this.#trie.alias(this.#space(request), this.#prompt, from, to, parent, 0);
+      if (this.#trie.alias(this.#space(request), this.#prompt, from, to, parent, 0) < to) return;
       from = to;
     }
   }
@@ -108,7 +111,8 @@ export class PromptChains {
 
   /**
    * Answer reuse, before `request` is added: if it keeps nearly all of its predecessor's prompt (branch `old`), the ids that replaced
-   * the last blocks of that prompt are declared equal to them. Returns whether prompt and answer are taken to be repeated.
+   * the last blocks of that prompt are declared equal to them. Returns whether prompt and answer are taken to be repeated; not so where the
+   * prompt returns to an older branch instead.
    */
   joinAnswer(request: number, previous: number, old: number): boolean {
     const { inTokens } = this.#trace.request;
@@ -127,7 +131,7 @@ export class PromptChains {
     if (kept < REUSE_KEPT * oldUnits) return false;
     for (let u = kept; u < Math.min(units, oldUnits); u++) {
       const owner = table.at(old, (u + 1) * perUnit);
-      this.#trie.alias(space, this.#prompt, u, u + 1, owner, u - table.start[owner]! / perUnit);
+      if (this.#trie.alias(space, this.#prompt, u, u + 1, owner, u - table.start[owner]! / perUnit) === u) return false;
     }
     return true;
   }

@@ -80,16 +80,19 @@ export class SessionTrie {
   }
 
   /**
-   * Declares the ids of the units [from, to) of a prompt to be the blocks of `branch`, the first of them at own unit `offset`.
-   * Ids that are known already keep their place.
+   * Declares the ids of the units [from, to) of a prompt to be the blocks of `branch`, the first of them at own unit `offset`. Stops at
+   * the first id that lies elsewhere already: an id has one place. Returns the unit at which it stopped.
    */
-  alias(space: number, prompt: PromptRuns, from: number, to: number, branch: number, offset: number): void {
+  alias(space: number, prompt: PromptRuns, from: number, to: number, branch: number, offset: number): number {
     const ids = this.#ids(space);
     this.#measure(prompt);
     for (let u = from; u < to; u++) {
       const id = this.#idAt(u);
-      if (ids.branch(id) < 0) ids.set(id, branch, offset + u - from);
+      const known = ids.branch(id);
+      if (known >= 0 && known !== branch) return u;
+      if (known < 0) ids.set(id, branch, offset + u - from);
     }
+    return to;
   }
 
   /** Branches that grew since the last call, with repetitions. */
