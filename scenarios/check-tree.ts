@@ -294,7 +294,7 @@ class LeafCheck {
     const name = text.replace(/@.*$/, '');
     const newest = newestOf(name, refs);
     const hint = newest === undefined ? (didYouMean(text, refs) ?? `Known: kvcast presets ${kind}`) : `The newest version is ${newest}`;
-    this.#report(node.origin, 'E_PRESET_UNKNOWN', steps, `got ${text}, expected a ${kind} preset`, hint);
+    this.#report(node.origin, 'E_PRESET', steps, `got ${text}, expected a ${kind} preset`, hint);
   }
 
   #trace(node: LocatedNode & { type: 'scalar' }, steps: PathStep[]): void {

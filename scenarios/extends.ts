@@ -88,7 +88,7 @@ function presetFragment(ref: string, origin: Origin, presets: PresetStore): Loca
     didYouMean(ref, names) ??
     (names.length === 0 ? 'No preset of this version can be extended; name a file' : `Known: ${names.join(', ')}`);
   throw new UserError(
-    problemAt(origin, 'E_PRESET_UNKNOWN', 'extends', `got ${ref}, expected a file or a preset that can be extended`, hint),
+    problemAt(origin, 'E_PRESET', 'extends', `got ${ref}, expected a file or a preset that can be extended`, hint),
   );
 }
 
