@@ -1,0 +1,220 @@
+import { itemFilter, sortedValues } from './item-values.ts';
+import { type BoundExpression, boundMetric } from './metric-expression.ts';
+import { type MetricResult, MS_PER_HOUR, missing, present, ratio, sum, value } from './metric-result.ts';
+import { quantileSorted } from './quantile.ts';
+import type { RunMeasures } from './run-measures.ts';
+import { goodSessions, MET, turnOutcomes, UNJUDGED } from './slo-outcome.ts';
+import { SESSION_STATUS, TURN_STATUS } from './turn-table.ts';
+
+/** Value of a metric expression; null when it is not available. */
+export function metricValue(expression: string | BoundExpression, run: RunMeasures): number | null {
+  return evaluateMetric(expression, run).value;
+}
+
+/** Value, sample size and reason of a metric expression. Throws for an expression that does not bind. */
+export function evaluateMetric(expression: string | BoundExpression, run: RunMeasures): MetricResult {
+  const bound = typeof expression === 'string' ? boundMetric(expression) : expression;
+  const { metric } = bound;
+  if (metric.name === 'turn.itl') return tokenGaps(bound, run);
+  if (metric.kind === 'tally') return tally(bound, run);
+  const [head] = metric.name.split('.');
+  const formula = FORMULAS[metric.name] ?? FORMULAS[`${head}.*`];
+  return formula === undefined ? missing('not computed by this version') : formula(bound, run);
+}
+
+type Formula = (bound: BoundExpression, run: RunMeasures) => MetricResult;
+
+const FORMULAS: Readonly<Record<string, Formula>> = {
+  'sessions.*': sessionCount,
+  'goodput.turns': goodputTurns,
+  'goodput.sessions': (_, run) => ratio(goodSessions(run), run.rateWindowMs / MS_PER_HOUR, 'the window is empty'),
+  'throughput.output': (bound, run) => throughput(bound, run, run.turns.outputTokens),
+  'throughput.input': (bound, run) => throughput(bound, run, run.turns.promptTokens),
+  'kv.hit.hbm': (bound, run) => hitShare(bound, run, (t) => run.turns.hitHbmTokens[t]!),
+  'kv.hit.host': (bound, run) => hitShare(bound, run, (t) => run.turns.hitHostTokens[t]!),
+  'kv.hit.disk': (bound, run) => hitShare(bound, run, () => 0),
+  'kv.hit.remote': (bound, run) => hitShare(bound, run, () => 0),
+  'kv.hit.total': (bound, run) => hitShare(bound, run, (t) => run.turns.hitHbmTokens[t]! + run.turns.hitHostTokens[t]!),
+  'kv.hit.byTurn': hitByTurn,
+  'kv.readWrite': (_, run) => fromSources(run, (s) => ratio(s.hbm + s.host, s.compulsory, 'nothing was written')),
+  'prefill.amplification': (_, run) => fromSources(run, (s) => ratio(s.compulsory + recomputed(run), s.compulsory, 'no compulsory token')),
+  'tokens.compulsory': (_, run) => fromSources(run, (s) => value(s.compulsory)),
+  'tokens.recomputed.total': (_, run) => fromSources(run, () => value(recomputed(run))),
+  'tokens.recomputed.routing': (_, run) => fromSources(run, (s) => value(s.routing)),
+  'tokens.recomputed.capacity': (_, run) => fromSources(run, (s) => value(s.capacity)),
+  'tokens.recomputed.ttl': (_, run) => fromSources(run, (s) => value(s.ttl)),
+  'tokens.recomputed.preempted': (_, run) => value(sum(run.workers, (w) => w.counters.recomputedTokens)),
+  'load.imbalance': (bound, run) => busy(bound, run, (times, mean) => Math.max(...times) / mean),
+  'load.cv': (bound, run) => busy(bound, run, (times, mean) => populationSd(times) / mean),
+  'load.jain': (bound, run) => busy(bound, run, (times, mean) => (times.length * mean * mean) / sum(times, (x) => x * x)),
+  'engine.utilization': utilization,
+  'engine.preemptions': (bound, run) => counted(bound, run, (c) => c.preemptions),
+  'kv.occupancy.hbm': (_, run) => present(run.occupancy?.hbm),
+  'kv.occupancy.host': (_, run) => present(run.occupancy?.host),
+  'kv.occupancy.disk': (_, run) => present(run.occupancy?.disk),
+  'kv.occupancy.remote': (_, run) => present(run.occupancy?.remote),
+  'kv.evictions.capacity': (bound, run) => counted(bound, run, (c, w) => c.hbmEvictedBlocks * w.blockBytes),
+  'kv.evictions.ttl': (bound, run) => counted(bound, run, (c, w) => c.hbmExpiredBlocks * w.blockBytes),
+  'link.bytes.h2d': (bound, run) => counted(bound, run, (c) => c.hostReadBytes),
+  'link.bytes.d2h': (bound, run) => counted(bound, run, (c) => c.hostWriteBytes),
+  'link.utilization.h2d': (bound, run) =>
+    linkShare(
+      bound,
+      run,
+      (c) => c.hostReadBytes,
+      (w) => w.h2dBytesPerMs,
+    ),
+  'link.utilization.d2h': (bound, run) =>
+    linkShare(
+      bound,
+      run,
+      (c) => c.hostWriteBytes,
+      (w) => w.d2hBytesPerMs,
+    ),
+  'router.decisions': (_, run) => value(run.router.decisions),
+  'router.staleMiss': (_, run) => ratio(run.router.staleDecisions, run.router.decisions, 'nothing was decided', run.router.decisions),
+  'turns.rejected': (bound, run) => turnsIn(bound, run, TURN_STATUS.rejected),
+  'turns.timedOut': (bound, run) => turnsIn(bound, run, TURN_STATUS.timedOut),
+  'fleet.gpuHours': (_, run) => value(gpuHours(run)),
+  'cost.usdPerHour': (_, run) => value(usdPerHour(run)),
+  'cost.usdPerSession': (_, run) => ratio(costUsd(run), completed(run), 'no session completed', completed(run)),
+  'cost.usdPerGoodSession': (_, run) => ratio(costUsd(run), goodSessions(run), 'no good session'),
+  'energy.kWh': (_, run) => value(energy(run)),
+  'energy.whPerSession': (_, run) => ratio(1000 * energy(run), completed(run), 'no session completed', completed(run)),
+  'kv.pinWaste': () => missing('needs the byte-second ledger of claims'),
+  'kv.duplicateBytes': () => missing('needs the residency ledger'),
+  'fairness.jain': () => missing('needs tenants'),
+};
+
+// ---- tallies ----------------------------------------------------------------------------------------------------------------
+
+function tally(bound: BoundExpression, run: RunMeasures): MetricResult {
+  const sorted = sortedValues(bound, run);
+  if (sorted === null) return missing('needs unloaded durations');
+  const n = sorted.length;
+  if (n === 0) return { value: null, n, reason: 'no items' };
+  switch (bound.aggregate.kind) {
+    case 'mean':
+      return { value: sum(sorted, (x) => x) / n, n };
+    case 'sum':
+      return { value: sum(sorted, (x) => x), n };
+    case 'min':
+      return { value: sorted[0]!, n };
+    case 'max':
+      return { value: sorted[n - 1]!, n };
+    case 'quantile':
+      return { value: quantileSorted(sorted, bound.aggregate.q), n };
+  }
+}
+
+/** Gaps carry no labels: a decode run of many turns arrives as one weighted range. */
+function tokenGaps(bound: BoundExpression, run: RunMeasures): MetricResult {
+  if (Object.keys(bound.tags).some((tag) => tag !== 'arm')) return missing('gaps between tokens are not kept by class, tenant or pool');
+  const gaps = run.tokenGaps;
+  const n = gaps.count;
+  if (n === 0) return { value: null, n, reason: 'no turn has two tokens' };
+  const { aggregate } = bound;
+  const ms =
+    aggregate.kind === 'quantile'
+      ? gaps.quantile(aggregate.q)!
+      : aggregate.kind === 'mean'
+        ? gaps.mean()!
+        : aggregate.kind === 'sum'
+          ? gaps.sum
+          : aggregate.kind === 'min'
+            ? gaps.min
+            : gaps.max;
+  return { value: ms / 1000, n };
+}
+
+// ---- turns and sessions -----------------------------------------------------------------------------------------------------
+
+function sessionCount(bound: BoundExpression, run: RunMeasures): MetricResult {
+  const kind = bound.metric.name.slice('sessions.'.length);
+  const filter = itemFilter(bound.tags, run);
+  let count = 0;
+  for (let session = 0; session < run.sessions.count; session++) {
+    if (!filter.session(session)) continue;
+    const status = run.sessions.status[session]!;
+    const isOpen = status === SESSION_STATUS.open || status === SESSION_STATUS.censored;
+    if (
+      kind === 'offered' ||
+      (kind === 'completed' && status === SESSION_STATUS.completed) ||
+      (kind === 'failed' && status === SESSION_STATUS.failed) ||
+      (kind === 'censored' && isOpen)
+    )
+      count++;
+  }
+  return value(count);
+}
+
+function completed(run: RunMeasures): number {
+  return sessionCount(boundMetric('sessions.completed'), run).value!;
+}
+
+function goodputTurns(bound: BoundExpression, run: RunMeasures): MetricResult {
+  const filter = itemFilter(bound.tags, run);
+  let met = 0;
+  let of = 0;
+  turnOutcomes(run.objectives.turn, run).forEach((code, turn) => {
+    if (code === UNJUDGED || !filter.turn(turn)) return;
+    of++;
+    if (code === MET) met++;
+  });
+  return ratio(met, of, 'no turn was judged', of);
+}
+
+function throughput(bound: BoundExpression, run: RunMeasures, tokens: Int32Array): MetricResult {
+  const filter = itemFilter(bound.tags, run);
+  let total = 0;
+  for (let turn = 0; turn < run.turns.count; turn++)
+    if (run.turns.status[turn] === TURN_STATUS.finished && filter.turn(turn)) total += tokens[turn]!;
+  return ratio(total, (run.window.toMs - run.window.fromMs) / 1000, 'the window is empty');
+}
+
+function turnsIn(bound: BoundExpression, run: RunMeasures, status: number): MetricResult {
+  const filter = itemFilter(bound.tags, run);
+  let count = 0;
+  for (let turn = 0; turn < run.turns.count; turn++) if (run.turns.status[turn] === status && filter.turn(turn)) count++;
+  return value(count);
+}
+
+/** Tokens found in a tier over prompt tokens, both at first admissions. */
+function hitShare(bound: BoundExpression, run: RunMeasures, tokensOf: (turn: number) => number): MetricResult {
+  const filter = itemFilter(bound.tags, run);
+  let hit = 0;
+  let prompt = 0;
+  let n = 0;
+  for (let turn = 0; turn < run.turns.count; turn++) {
+    if (Number.isNaN(run.turns.admitMs[turn]!) || !filter.turn(turn)) continue;
+    hit += tokensOf(turn);
+    prompt += run.turns.promptTokens[turn]!;
+    n++;
+  }
+  return ratio(hit, prompt, 'no turn was admitted', n);
+}
+
+function hitByTurn(bound: BoundExpression, run: RunMeasures): MetricResult {
+  const { admitMs, hitHbmTokens, hitHostTokens, promptTokens } = run.turns;
+  const filter = itemFilter(bound.tags, run);
+  let shares = 0;
+  let n = 0;
+  for (let turn = 0; turn < run.turns.count; turn++) {
+    if (Number.isNaN(admitMs[turn]!) || !filter.turn(turn)) continue;
+    shares += (hitHbmTokens[turn]! + hitHostTokens[turn]!) / promptTokens[turn]!;
+    n++;
+  }
+  return ratio(shares, n, 'no turn was admitted', n);
+}
+
+// ---- tokens -----------------------------------------------------------------------------------------------------------------
+
+function fromSources(run: RunMeasures, formula: (s: NonNullable<RunMeasures['sources']>) => MetricResult): MetricResult {
+  return run.sources === undefined ? missing('misses were not judged') : formula(run.sources);
+}
+
+/** Avoidable misses of first admissions plus everything computed again after preemption. */
+function recomputed(run: RunMeasures): number {
+  const s = run.sources!;
+  return s.routing + s.capacity + s.ttl + s.other + sum(run.workers, (w) => w.counters.recomputedTokens);
+}
