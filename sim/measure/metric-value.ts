@@ -1,3 +1,4 @@
+import { busy, costUsd, counted, energy, gpuHours, linkShare, populationSd, usdPerHour, utilization } from './fleet-values.ts';
 import { itemFilter, sortedValues } from './item-values.ts';
 import { type BoundExpression, boundMetric } from './metric-expression.ts';
 import { type MetricResult, MS_PER_HOUR, missing, present, ratio, sum, value } from './metric-result.ts';
