@@ -4,7 +4,7 @@
  * Source: experiments specification 1.5.
  */
 import type { Problem } from '../control/user-error.ts';
-import { indexPath, type LocatedMap, type LocatedNode, nodeAt, type Origin, type PathStep, toValue } from './located-tree.ts';
+import { indexPath, type LocatedMap, type LocatedNode, namedPath, nodeAt, type Origin, type PathStep, toValue } from './located-tree.ts';
 import { parseMetricExpression, parseThresholdExpression } from './metric-expression.ts';
 import { policyParameters } from './policy-parameters.ts';
 import { newestOf, type PolicyCatalogue, type PresetKind, type PresetStore } from './presets.ts';
@@ -190,12 +190,14 @@ function schemaOf(schemaPath: string): FieldSchema {
 class LeafCheck {
   readonly #context: CheckContext;
   readonly #found: Map<string, Problem>;
+  readonly #root: LocatedMap;
   /** Policies of the base control that arms complete or replace: their parameters are judged in the arms. */
   readonly #overridden: ReadonlySet<string>;
 
   constructor(context: CheckContext, found: Map<string, Problem>, root: LocatedMap) {
     this.#context = context;
     this.#found = found;
+    this.#root = root;
     const matrix = root.entries.get('matrix')?.node;
     const kinds = matrix?.type === 'map' ? [...matrix.entries.keys()] : [];
     this.#overridden = new Set(root.entries.has('arms') ? ['router', 'retention', 'admission'] : kinds);
@@ -268,7 +270,10 @@ class LeafCheck {
   #expression(node: LocatedNode & { type: 'scalar' }, kind: 'metric' | 'threshold', steps: PathStep[]): void {
     if (typeof node.value !== 'string') return;
     const parsed = kind === 'metric' ? parseMetricExpression(node.value) : parseThresholdExpression(node.value);
-    if ('code' in parsed) this.#report(node.origin, parsed.code, steps, parsed.message, parsed.hint);
+    if (!('code' in parsed)) return;
+    const key = indexPath(steps);
+    if (!this.#found.has(key))
+      this.#found.set(key, problemAt(node.origin, parsed.code, namedPath(this.#root, steps), parsed.message, parsed.hint));
   }
 
   #preset(node: LocatedNode & { type: 'scalar' }, kind: PresetKind, steps: PathStep[]): void {

@@ -87,9 +87,7 @@ function presetFragment(ref: string, origin: Origin, presets: PresetStore): Loca
   const hint =
     didYouMean(ref, names) ??
     (names.length === 0 ? 'No preset of this version can be extended; name a file' : `Known: ${names.join(', ')}`);
-  throw new UserError(
-    problemAt(origin, 'E_PRESET', 'extends', `got ${ref}, expected a file or a preset that can be extended`, hint),
-  );
+  throw new UserError(problemAt(origin, 'E_PRESET', 'extends', `got ${ref}, expected a file or a preset that can be extended`, hint));
 }
 
 /** The list itself has done its work: an including file must not inherit it. */

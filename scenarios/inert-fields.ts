@@ -14,7 +14,7 @@ export interface InertLeaf {
   readonly reason: string;
 }
 
-/** Sections that describe other questions or the presentation; never inert. */
+/** Sections that describe identity, other questions or the presentation; never inert. */
 const NOT_JUDGED = new Set([
   'kvcast',
   'name',
@@ -31,6 +31,11 @@ const NOT_JUDGED = new Set([
   'report',
   'cost',
 ]);
+
+/** Whether a leaf is part of what is simulated, not of identity, arms, other questions or presentation. */
+export function isSimulated(path: string): boolean {
+  return !NOT_JUDGED.has(path.split(/[.[]/)[0]!) || path.startsWith('cost.');
+}
 
 /** Explicit leaves of a tree whose field declares them inert here. */
 export function declaredInert(root: LocatedMap): InertLeaf[] {

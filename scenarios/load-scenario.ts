@@ -200,7 +200,7 @@ class Loader {
       explicitLeaves: () => leavesOf(base).filter(({ origin }) => origin.kind === 'file' || origin.kind === 'flag'),
       origin: (path) => originOf(base, path),
       locate: (path) => locate(base, path),
-      inert: ({ unread = true } = {}) => inertOf(trees, armTrees, unread ? reads : undefined),
+      inert: ({ unread = true } = {}) => [...replacedByMatrix(root, base), ...inertOf(trees, armTrees, unread ? reads : undefined)],
       derive: (overrides) => {
         const problems: Problem[] = [];
         const changed = cloneTree(root);
@@ -331,6 +331,16 @@ function inertOf(trees: readonly LocatedMap[], arms: readonly ArmTree[], reads: 
   }
   const standing = (path: string) => judged.filter((tree) => isExplicit(originOf(tree, path))).length;
   return [...counts.values()].filter(({ leaf, inert }) => inert >= standing(leaf.path)).map(({ leaf }) => leaf);
+}
+
+/** What the base control says about a policy that the matrix lists: every arm replaces it. */
+function replacedByMatrix(root: LocatedMap, base: LocatedMap): InertLeaf[] {
+  const matrix = root.entries.get('matrix')?.node;
+  if (matrix?.type !== 'map') return [];
+  const kinds = [...matrix.entries.keys()];
+  return leavesOf(base)
+    .filter(({ path, origin }) => isExplicit(origin) && kinds.some((kind) => path.startsWith(`control.${kind}.`)))
+    .map((leaf) => ({ ...leaf, reason: `matrix.${leaf.path.split('.')[1]} replaces it in every arm` }));
 }
 
 function isExplicit(origin: Origin | undefined): boolean {

@@ -96,7 +96,8 @@ export interface PolicyDescription {
   readonly version: number;
   /** A few words for lists. */
   readonly title: string;
-  readonly confidence?: Confidence;
+  /** A {@link Confidence}, or the preset's own words. */
+  readonly confidence?: string;
   /** JSON Schema 2020-12 of `with`; `x-unit` duration (ms), size (bytes), share, tokens says how text is parsed. */
   readonly params: ParameterSchema;
 }

@@ -54,7 +54,8 @@ export function parseSweepFlag(tree: LocatedMap, text: string, notices: string[]
   const progression = /^([^,]+?)\.\.([^,:*]+)(?:([:*])([^,:*]+))?$/.exec(text.slice(at + 1));
   if (progression === null) return { path, label, values: splitValues(text.slice(at + 1)).map(flagValue) };
   const [, from, to, sign, by] = progression;
-  if (sign === undefined) throw axisError(origin, label, `got ${from}..${to} without a step, expected from..to:step or from..to*factor`, example);
+  if (sign === undefined)
+    throw axisError(origin, label, `got ${from}..${to} without a step, expected from..to:step or from..to*factor`, example);
   const span = parseSpan(flagValue(from!), flagValue(to!), origin, label);
   const values = sign === ':' ? arithmetic(span, flagValue(by!), origin, label) : geometric(span, Number(by), origin, label);
   return { path, label, values: written(values, span.kind, field, label, notices) };
@@ -77,7 +78,9 @@ export function combineAxes(axes: readonly SweepAxis[], combine: 'grid' | 'zip',
   const lengths = axes.map((axis) => axis.values.length);
   if (combine === 'zip' && new Set(lengths).size > 1) {
     const got = axes.map((axis) => `${axis.label} ${axis.values.length}`).join(', ');
-    throw new UserError(problemAt(origin, 'E_SWEEP_ZIP', 'sweep.axes', `got axes of lengths ${got}, expected equal lengths`, 'Use combine: grid'));
+    throw new UserError(
+      problemAt(origin, 'E_SWEEP_ZIP', 'sweep.axes', `got axes of lengths ${got}, expected equal lengths`, 'Use combine: grid'),
+    );
   }
   const count = combine === 'zip' ? lengths[0]! : lengths.reduce((product, n) => product * n, 1);
   if (count > maxPoints) {
@@ -135,7 +138,8 @@ function parseSpan(from: unknown, to: unknown, origin: Origin, label: string): S
 
 function arithmetic(span: Span, by: unknown, origin: Origin, label: string): number[] {
   const step = span.kind === undefined ? Number(by) : parseScalar(span.kind, by);
-  if (typeof step !== 'number' || !(step > 0)) throw axisError(origin, label, `got step ${String(by)}, expected a positive one of the same unit`);
+  if (typeof step !== 'number' || !(step > 0))
+    throw axisError(origin, label, `got step ${String(by)}, expected a positive one of the same unit`);
   const count = Math.floor((span.to - span.from) / step + 1e-9) + 1;
   if (count < 1 || count > MAX_VALUES) throw axisError(origin, label, `got ${Math.max(0, count)} values, expected 1..${MAX_VALUES}`);
   return Array.from({ length: count }, (_, i) => span.from + i * step);
@@ -159,13 +163,20 @@ function spread(span: Span, steps: number, scale: 'lin' | 'log', origin: Origin,
 }
 
 /** Values as a file would write them; integer leaves are rounded half up and duplicates dropped with a notice. */
-function written(values: readonly number[], kind: ScalarKind | undefined, field: FieldSchema | undefined, label: string, notices: string[]): unknown[] {
+function written(
+  values: readonly number[],
+  kind: ScalarKind | undefined,
+  field: FieldSchema | undefined,
+  label: string,
+  notices: string[],
+): unknown[] {
   const whole = field?.type === 'integer' || field?.['x-scalar'] === 'tokens' || kind === 'tokens' || kind === 'size';
   const tidy = values.map((value) => {
     if (whole) return Math.floor(value + 0.5);
     return kind === 'duration' ? Math.round(value * 1000) / 1000 : Number(value.toPrecision(12));
   });
   const unique = [...new Set(tidy)];
-  if (unique.length < tidy.length) notices.push(`${label}: ${tidy.length - unique.length} of ${tidy.length} values were equal after rounding and dropped`);
+  if (unique.length < tidy.length)
+    notices.push(`${label}: ${tidy.length - unique.length} of ${tidy.length} values were equal after rounding and dropped`);
   return unique.map((value) => (kind === undefined || kind === 'tokens' ? value : formatScalar(kind, value)));
 }

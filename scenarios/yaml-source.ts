@@ -142,7 +142,7 @@ class TreeReader {
       column: col,
       ...(path === '' ? {} : { path }),
       message,
-      ...(hint === undefined ? {} : { hint }),
+      ...(hint === undefined ? {} : { hint: `${hint}.` }),
     });
   }
 }

@@ -3,10 +3,13 @@
  * from whatever lies in scenarios/presets. A released preset file never changes: an existing file whose text would change is an
  * error; raise its version instead. Run: `node scripts/generate-presets.mjs`.
  */
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
+import { parse } from 'yaml';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const presets = join(root, 'scenarios/presets');
@@ -106,11 +109,16 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const [path, text] of Object.entries(presetTexts())) {
     const file = join(presets, path);
     mkdirSync(dirname(file), { recursive: true });
-    if (existsSync(file) && readFileSync(file, 'utf8') !== text && !process.argv.includes('--unreleased')) {
+    const same = existsSync(file) && isDeepStrictEqual(parse(readFileSync(file, 'utf8')), parse(text));
+    if (same) continue;
+    if (existsSync(file) && !process.argv.includes('--unreleased')) {
       console.error(`${path} would change: a released preset never does. Raise its version (or --unreleased before the first release).`);
       changed++;
     } else writeFileSync(file, text);
   }
-  if (changed === 0) writeFileSync(join(root, 'scenarios/presets.lock.json'), JSON.stringify(lockOf(), null, 2) + '\n');
+  if (changed === 0) {
+    execFileSync('npx', ['biome', 'format', '--write', presets], { cwd: root, stdio: 'ignore' });
+    writeFileSync(join(root, 'scenarios/presets.lock.json'), `${JSON.stringify(lockOf(), null, 2)}\n`);
+  }
   process.exitCode = changed > 0 ? 1 : 0;
 }
