@@ -152,7 +152,9 @@ export class JumpWorker implements Worker {
       }
       return;
     }
-    if (scheduler.blocked === NOT_BLOCKED || config.policy === 'priority') this.cut(tMs);
+    // A longer queue lowers the adaptive threshold, and with it what the head asks for.
+    const adaptive = config.longPrefillAdaptive && config.longPrefillThreshold > 0;
+    if (scheduler.blocked === NOT_BLOCKED || config.policy === 'priority' || adaptive) this.cut(tMs);
   }
 
   abort(id: number, tMs: number): void {
@@ -415,7 +417,10 @@ export class JumpWorker implements Worker {
     const { blocked } = scheduler;
     // After a preemption nobody has looked at the queue; the reason may change with what is free.
     if (scheduler.disturbed || blocked === BY_WATERMARK || blocked === BY_RESERVED) horizon = 1;
-    else if (horizon > 1 && (blocked === BY_GATE || blocked === BY_ISL_GATE)) horizon = scheduler.gateHorizon(horizon);
+    else if (horizon > 1 && (blocked === BY_GATE || blocked === BY_ISL_GATE || blocked === BY_BUDGET)) {
+      // Without chunking the reason depends on the head's hits, which evictions shorten.
+      horizon = this.config.chunkedPrefill ? scheduler.gateHorizon(horizon) : 1;
+    }
     const n = decode.count;
     run.begin(this.parts.timer, n, decode.kvTokens - n, decode.maxKvTokens - 1, horizon, tMs, this.factor);
     // Steps without duration are separate effects: an input of the same time may come between them.
