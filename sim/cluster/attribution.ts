@@ -24,7 +24,7 @@ export function emptySources(): TokenSources {
 
 /** Judges admissions. Keeps one number per branch: how many of its own blocks were ever stored anywhere. */
 export class Attribution {
-  readonly sources = emptySources();
+  sources = emptySources();
   /** Avoidable tokens of the last judged admission. */
   lastAvoidableTokens = 0;
   readonly #branches: BranchTable;
@@ -38,6 +38,11 @@ export class Attribution {
     this.#branches = branches;
     this.#blockTokens = blockTokens;
     this.#dropsAtDeadline = dropsAtDeadline;
+  }
+
+  /** Starts the sums again; what was stored stays known. */
+  reset(): void {
+    this.sources = emptySources();
   }
 
   /** Own blocks [.., to) of a branch were stored on some worker in some tier. */

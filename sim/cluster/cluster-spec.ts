@@ -25,6 +25,8 @@ export interface ClusterSpec {
   readonly horizonMs: number;
   /** With a finite horizon: let open plays run to their end, start no new ones. */
   readonly drain: boolean;
+  /** Counters, sketches and causes start here; 0 = from the beginning. */
+  readonly warmupMs: number;
   readonly timeoutMs: number;
   readonly retries: { readonly max: number; readonly baseMs: number; readonly capMs: number };
   readonly checks: 'cheap' | 'deep';

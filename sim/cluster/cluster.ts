@@ -19,11 +19,12 @@ import type {
 import { KV_STORED, KvEventBatch } from '../../control/ports.ts';
 import { STOPS } from '../../traces/columns.ts';
 import type { LinkPool } from '../engine/links.ts';
-import type { EndStatus, LoadView, Worker, WorkerSink } from '../engine/worker.ts';
+import type { EndStatus, LoadView, Worker, WorkerCounters, WorkerSink } from '../engine/worker.ts';
 import { Calendar, NOTHING, SLOT } from '../kernel/calendar.ts';
 import { Stream } from '../kernel/draw.ts';
 import { EVENT_CLASS } from '../kernel/event-class.ts';
 import { LOGGED, RunHash } from '../kernel/run-hash.ts';
+import { windowCounters } from '../measure/run-measures.ts';
 import { DDSketch } from '../measure/sketch.ts';
 import { TURN_STATUS, TurnTable } from '../measure/turn-table.ts';
 import { AgentLoop, type ClosedLoopSink, type PlayEnd } from '../workload/closed-loop.ts';
@@ -41,6 +42,9 @@ import { buildMachines } from './worker-builder.ts';
 /** Delay lines in calendar order; equal times inside class 4 go in this order. */
 const LINE = { kv: 0, net: 1, settled: 2, report: 3, timer: 4, action: 5, timeout: 6, submit: 7 } as const;
 const SAMPLE_MS = 10_000;
+/** Payloads of observations: all workers are sampled; the measured window begins. A rank is scraped otherwise. */
+const SAMPLE = -1;
+const WARM = -2;
 const REPORT_TRAVEL_MS = 1;
 /** How an attempt ended, as told to plane and agent. */
 const END = { finished: 0, failed: 1, cancelled: 2, lost: 3, rejected: 4 } as const;
@@ -73,11 +77,12 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   readonly #attempts = new Attempts();
   readonly #turns: TurnTable;
   readonly #plays = createPlayTable(1024);
-  readonly #gaps = new DDSketch();
+  #gaps = new DDSketch();
+  #startCounters: WorkerCounters[] = [];
   readonly #hash = new RunHash();
   readonly #attribution: Attribution;
   readonly #unloaded: UnloadedTime;
-  readonly #occupancy: OccupancySums = { samples: 0, referenced: 0, cached: 0, claimed: 0, host: 0, waiting: 0, livePlays: 0 };
+  #occupancy = emptyOccupancy();
   readonly #actionCounts: ActionCounts = { sent: 0, accepted: 0, clipped: 0, rejected: 0, missing: 0 };
   readonly #view: LoadView = {
     running: 0,
@@ -153,6 +158,11 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     return true;
   }
 
+  /** Ends the run now; what is open counts as censored. */
+  stop(): void {
+    this.#finish(this.#nowMs);
+  }
+
   get nowMs(): number {
     return this.#nowMs;
   }
@@ -175,7 +185,9 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       turns: this.#turns,
       plays: this.#plays,
       tokenGaps: this.#gaps,
-      counters: workers.map((w) => w.counters),
+      counters: workers.map((w, i) =>
+        this.#startCounters.length === 0 ? w.counters : windowCounters(w.counters, this.#startCounters[i]!),
+      ),
       occupancy: this.#occupancy,
       sources: this.#attribution.sources,
       runHash: this.#hash.digest(),
@@ -230,6 +242,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       if (payload >= 0) this.#arrive(entity, payload);
       else this.#startPlay(entity);
     } else if (eventClass === EVENT_CLASS.lifecycle) this.#fault(entity, payload);
+    else if (payload === WARM) this.#beginWindow();
     else if (payload >= 0) this.#scrape(payload);
     else this.#sample();
   }
@@ -261,7 +274,8 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       this.#calendar.push(fault.atMs, EVENT_CLASS.lifecycle, fault.worker, i);
     });
     this.#queueNextInitialPlay();
-    this.#calendar.push(SAMPLE_MS, EVENT_CLASS.observe, 0, -1);
+    this.#calendar.push(SAMPLE_MS, EVENT_CLASS.observe, 0, SAMPLE);
+    if (this.#spec.warmupMs > 0) this.#calendar.push(this.#spec.warmupMs, EVENT_CLASS.observe, 0, WARM);
     if (!this.#spec.feedsReports) return;
     const period = this.#spec.network.metricsAgeMs;
     this.#workers.forEach((_, rank) => {
@@ -632,7 +646,19 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       this.#nextDeepCheckMs = this.#nowMs + 60 * SAMPLE_MS;
       for (const worker of this.#workers) worker.check(this.#spec.checks === 'deep');
     }
-    if (!this.#isDone()) this.#calendar.push(this.#nowMs + SAMPLE_MS, EVENT_CLASS.observe, 0, -1);
+    if (!this.#isDone()) this.#calendar.push(this.#nowMs + SAMPLE_MS, EVENT_CLASS.observe, 0, SAMPLE);
+  }
+
+  /** The warm-up is over: counters, sketches and causes count from here. */
+  #beginWindow(): void {
+    this.#startCounters = this.#workers.map((worker, rank) => {
+      worker.advance(this.#nowMs, EVENT_CLASS.observe);
+      this.#touch(rank);
+      return { ...worker.counters, regimeMs: { ...worker.counters.regimeMs } };
+    });
+    this.#gaps = new DDSketch();
+    this.#attribution.reset();
+    this.#occupancy = emptyOccupancy();
   }
 
   #fault(rank: number, index: number): void {
@@ -685,6 +711,10 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     const waiting = this.#workers.map((w) => w.stuck).filter((s) => s !== null);
     throw new StuckError(`${waiting[0] ?? reason} at sim ${Math.round(this.#nowMs)} ms after ${this.#calendar.yielded} events`);
   }
+}
+
+function emptyOccupancy(): OccupancySums {
+  return { samples: 0, referenced: 0, cached: 0, claimed: 0, host: 0, waiting: 0, livePlays: 0 };
 }
 
 function endKind(status: EndStatus): number {

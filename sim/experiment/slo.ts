@@ -1,6 +1,7 @@
 /** Objectives: from the expression of a scenario to numbers, and their judgement on intervals. Source: experiments specification 5.2. */
 import { parseThresholdExpression } from '../../scenarios/metric-expression.ts';
 import type { SloSettings } from '../../scenarios/settings.ts';
+import { meetsBound } from '../measure/slo-outcome.ts';
 import type { SloPlan } from './run-plan.ts';
 
 /** Registry value = written value * [0] / [1]; a division keeps 95 % the nearest double to 0.95. */
@@ -23,19 +24,10 @@ export function compileSlo(slo: SloSettings): SloPlan {
   return { name: slo.name, expr: slo.expr, scope: slo.scope, level: slo.level, metric: left, op, bound: (parsed.bound * times) / by };
 }
 
-/** Whether one value meets the bound. */
-export function meets(slo: Pick<SloPlan, 'op' | 'bound'>, value: number): boolean {
-  if (slo.op === '<') return value < slo.bound;
-  if (slo.op === '<=') return value <= slo.bound;
-  if (slo.op === '>') return value > slo.bound;
-  if (slo.op === '>=') return value >= slo.bound;
-  return value === slo.bound;
-}
-
 /** Three-valued: pass if the unfavourable end satisfies the bound, fail if even the favourable one violates it, else open. */
 export function judge(slo: Pick<SloPlan, 'op' | 'bound'>, lo: number, hi: number): 'pass' | 'fail' | 'open' {
-  const low = meets(slo, lo);
-  const high = meets(slo, hi);
+  const low = meetsBound(slo, lo);
+  const high = meetsBound(slo, hi);
   if (low && high) return 'pass';
   return !low && !high ? 'fail' : 'open';
 }

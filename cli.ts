@@ -1,0 +1,167 @@
+#!/usr/bin/env node
+/** The front door: wiring of commands. Each command is one function that lives with its subject and is loaded when asked for. */
+import { Command, CommanderError, Option } from 'commander';
+import { VERSION } from './version.ts';
+
+const SHORT_HELP = `kvcast ${VERSION}: what happens if you route or retain KV cache differently?
+  kvcast demo                    two routers x two retention policies on a bundled trace, < 15 s
+  kvcast run SCENARIO            metrics with intervals
+  kvcast compare SCENARIO        paired differences with intervals and verdicts
+  kvcast sweep SCENARIO --sweep ttl=1m,5m,1h
+  kvcast trace inspect FILE      what a trace holds, and what it cannot tell
+All commands: kvcast --help     One command: kvcast help compare     A code: kvcast help E_RANGE
+`;
+
+const LONG_HELP = `Usage: kvcast <command> [options]
+Ask     run · compare · sweep                    simulate a scenario
+Decide  check                                    for CI: schema and meaning of scenarios, without a run
+Look    trace inspect · trace convert            what agents did
+Know    presets · schema · doctor                what can be named, what is installed
+Start   demo · help [COMMAND|CODE]
+  -o, --out DIR            result directory (default kvcast-out/<scenario name>)
+      --set PATH=VALUE     override a leaf, repeatable; lists by name: fleet.pools.main.workers=8
+      --seed N  --reps N   root seed, replications          --jobs N   threads (default cores - 1)
+      --reporter R[:FILE]  text json, repeatable
+      --json               same as --reporter json
+      --strict             findings and inert fields become exit 3     --force  --time-limit D
+  -q, --quiet  -v, --verbose  --color auto|always|never  --ascii  -h, --help  -V, --version
+Exit    0 success                        5 incomplete
+        1 internal error or invariant    6 model stuck
+        2 usage or invalid input        10 SLO breached (--enforce-slo)
+        3 findings under --strict      130 interrupted (143 by TERM)
+        4 changes (--detailed-exitcode)
+`;
+
+/** Builds the command line; exported for its tests. */
+export function createProgram(): Command {
+  const program = new Command('kvcast')
+    .version(VERSION, '-V, --version')
+    .exitOverride()
+    .showSuggestionAfterError(false)
+    .enablePositionalOptions();
+  program.helpInformation = () => LONG_HELP;
+  program.addHelpCommand(false);
+  program.action(() => {
+    process.stdout.write(SHORT_HELP);
+  });
+
+  simulation(
+    program.command('demo').description('Two routers x two retention policies on the bundled agent trace.').usage('[options]'),
+  ).action(async (options) => {
+    await (await import('./commands/simulation.ts')).demo(options);
+  });
+  simulation(program.command('run <scenario...>').description('Simulate a scenario: every arm with its metrics and intervals.'))
+    .option('--arm NAME', 'only this arm')
+    .option('--enforce-slo', 'exit 10 if a run-scope SLO of level error fails')
+    .action(async (scenarios, options) => {
+      await (await import('./commands/simulation.ts')).run(scenarios, options);
+    });
+  simulation(
+    program.command('compare <scenario>').description('Compare arms on the same workload: paired differences, intervals, verdicts.'),
+  )
+    .option('--baseline ARM', 'reference (default: scenario, else first arm)')
+    .option('--detailed-exitcode', '4 if any verdict is improved or regressed')
+    .option('--enforce-slo', '10 if a run-scope SLO of level error fails')
+    .action(async (scenario, options) => {
+      await (await import('./commands/simulation.ts')).compare(scenario, options);
+    });
+  simulation(program.command('sweep <scenario>').description('One row per value of an axis: what a parameter does.'))
+    .requiredOption('--sweep AXIS', 'ttl=5m,15m,1h  workers=4..16:4  workers=1..64*2; repeatable', collect, [])
+    .option('--baseline ARM', 'reference inside each point')
+    .action(async (scenario, options) => {
+      await (await import('./commands/simulation.ts')).sweep(scenario, options);
+    });
+  output(program.command('check <scenario...>').description('Schema and meaning of scenarios; nothing is simulated.')).action(
+    async (files, options) => {
+      await (await import('./commands/knowledge.ts')).check(files, options);
+    },
+  );
+  output(program.command('schema [kind]').description('JSON Schema of scenarios, or a scenario with the origin of every value.'))
+    .option('--resolved FILE', 'resolved scenario with origins')
+    .option('--field PATH', 'one field: type, range, default, meaning')
+    .action(async (kind, options) => {
+      await (await import('./commands/knowledge.ts')).schema(kind, options);
+    });
+  output(program.command('presets [kind]').description('Names that scenarios can use.')).action(async (kind, options) => {
+    await (await import('./commands/knowledge.ts')).presets(kind, options);
+  });
+  output(program.command('doctor').description('What is installed and whether this machine repeats results.')).action(async (options) => {
+    await (await import('./commands/knowledge.ts')).doctor(options);
+  });
+  program.command('help [topic]').action(async (topic) => {
+    if (topic === undefined) process.stdout.write(LONG_HELP);
+    else await (await import('./commands/knowledge.ts')).help(topic, program);
+  });
+  traceCommands(program);
+  return program;
+}
+
+function traceCommands(program: Command): void {
+  const trace = program.command('trace').description('What agents did: inspect and convert traces.');
+  output(trace.command('inspect <file>').description('Statistics, reuse, TTL curve, hygiene findings. FILE: file, directory or -'))
+    .option('--format NAME', 'skip detection')
+    .option('--skip-bad N', 'tolerate up to N bad sessions', integer('--skip-bad'))
+    .action(async (file, options) => {
+      await (await import('./commands/trace.ts')).inspect(file, options);
+    });
+  output(trace.command('convert <file>').description('Convert a trace, with a report of what was lost.'))
+    .requiredOption('--to FORMAT', 'kvcast or agentic-mooncake')
+    .requiredOption('-o, --output OUT', 'file to write (.gz is compressed), - for stdout')
+    .addOption(new Option('--pauses MODE', 'pauses to write').choices(['debiased', 'recorded']).default('debiased'))
+    .option('--format NAME', 'format of the input')
+    .option('--strict', 'a loss is exit 3 and nothing is written')
+    .action(async (file, options) => {
+      await (await import('./commands/trace.ts')).convert(file, options);
+    });
+}
+
+/** Options of every command. */
+function output(command: Command): Command {
+  return command
+    .option('--json', 'one JSON document')
+    .option('-q, --quiet', 'no progress, no notes')
+    .option('-v, --verbose', 'more on stderr')
+    .addOption(new Option('--color WHEN', 'colour').choices(['auto', 'always', 'never']).default('auto'))
+    .option('--ascii', 'no signs beyond ASCII')
+    .option('--strict', 'findings become exit 3');
+}
+
+/** Options of commands that simulate. */
+function simulation(command: Command): Command {
+  return output(command)
+    .option('-o, --out DIR', 'result directory')
+    .option('--set PATH=VALUE', 'override a leaf, repeatable', collect, [])
+    .option('--seed N', 'root seed', integer('--seed'))
+    .option('--reps N', 'replications', integer('--reps'))
+    .option('--jobs N', 'threads', integer('--jobs'))
+    .addOption(new Option('--executor NAME', 'where jobs run').choices(['local', 'threads']))
+    .option('--reporter R[:FILE]', 'text or json, repeatable', collect, [])
+    .option('--metric EXPR', 'add a metric, repeatable', collect, [])
+    .option('--only-rep N', 'one replication', integer('--only-rep'))
+    .option('--verify', 'run everything twice and compare hashes')
+    .option('--time-limit D', 'stop adding replications after this wall time')
+    .option('--no-cache', 'read the trace itself, not its columnar cache')
+    .option('--force', 'write into a directory of other origin');
+}
+
+function collect(value: string, list: string[]): string[] {
+  return [...list, value];
+}
+
+function integer(name: string): (text: string) => number {
+  return (text) => {
+    if (!/^\d+$/.test(text)) throw new CommanderError(2, 'kvcast.usage', `error E_USAGE ${name}: got ${text}, expected a whole number`);
+    return Number(text);
+  };
+}
+
+async function main(): Promise<void> {
+  const program = createProgram();
+  try {
+    await program.parseAsync(process.argv);
+  } catch (error) {
+    await (await import('./commands/failure.ts')).fail(error, program);
+  }
+}
+
+await main();

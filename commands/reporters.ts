@@ -1,0 +1,62 @@
+/** `--reporter NAME[:FILE]` and `--json`: which renderings go where. */
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { UserError } from '../control/user-error.ts';
+import type { Terminal } from '../reports/terminal.ts';
+import { noPaint, type Paint } from '../reports/text/paint.ts';
+import type { OutputOptions } from './terminal.ts';
+
+export interface Renderings {
+  text(paint: Paint): string;
+  json(): string;
+}
+
+/** Prints every asked rendering; text when nothing is asked. Files are written whole or not at all. Throws UserError E_USAGE, E_OUTPUT. */
+export function writeReports(
+  options: OutputOptions & { readonly reporter?: readonly string[] },
+  terminal: Terminal,
+  renderings: Renderings,
+): void {
+  const asked = [...(options.reporter ?? []), ...(options.json === true ? ['json'] : [])];
+  const toStdout = asked.filter((r) => !r.includes(':'));
+  if (toStdout.length > 1)
+    throw new UserError({
+      severity: 'error',
+      code: 'E_USAGE',
+      message: `got ${toStdout.length} reporters for stdout (${toStdout.join(', ')}), expected one`,
+      hint: 'Send the others to files: json:out.json',
+    });
+  for (const reporter of asked.length === 0 ? ['text'] : asked) {
+    const [name, file] = split(reporter);
+    if (name !== 'text' && name !== 'json')
+      throw new UserError({ severity: 'error', code: 'E_USAGE', message: `got reporter ${name}, expected text or json` });
+    if (file === undefined) terminal.result(name === 'text' ? renderings.text(terminal.paint) : renderings.json());
+    else {
+      writeWhole(file, name === 'text' ? renderings.text(noPaint) : renderings.json());
+      terminal.note(`wrote ${file}`);
+    }
+  }
+}
+
+function split(reporter: string): [string, string | undefined] {
+  const at = reporter.indexOf(':');
+  return at < 0 ? [reporter, undefined] : [reporter.slice(0, at), reporter.slice(at + 1)];
+}
+
+function writeWhole(file: string, content: string): void {
+  const temporary = `${file}.tmp-${process.pid}`;
+  try {
+    writeFileSync(temporary, content);
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw new UserError(
+      {
+        severity: 'error',
+        code: 'E_OUTPUT',
+        file,
+        message: `cannot write (${(error as { code?: string }).code ?? (error as Error).message})`,
+      },
+      1,
+    );
+  }
+}

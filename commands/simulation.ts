@@ -1,0 +1,146 @@
+/** demo, run, compare: read options, simulate, print. */
+import { formatProblem, UserError } from '../control/user-error.ts';
+import { durationText, liveProgress, plainProgress } from '../reports/progress.ts';
+import type { Terminal } from '../reports/terminal.ts';
+import { comparisonText } from '../reports/text/comparison.ts';
+import { runText } from '../reports/text/run.ts';
+import { type LoadedScenario, loadScenario } from '../scenarios/load-scenario.ts';
+import { parseScalar } from '../scenarios/scalars.ts';
+import { policyCatalogue } from '../sim/experiment/policies.ts';
+import type { Result } from '../sim/experiment/result.ts';
+import { type PointOutcome, simulatePoint } from '../sim/experiment/simulate-point.ts';
+import { VERSION } from '../version.ts';
+import { exitOf } from './exit-code.ts';
+import { interruption } from './interruption.ts';
+import { writeReports } from './reporters.ts';
+import { type OutputOptions, terminalOf } from './terminal.ts';
+
+/** Options of every command that simulates. */
+export interface SimulationOptions extends OutputOptions {
+  readonly out?: string;
+  readonly set?: readonly string[];
+  readonly seed?: number;
+  readonly reps?: number;
+  readonly jobs?: number;
+  readonly executor?: 'local' | 'threads';
+  readonly reporter?: readonly string[];
+  readonly metric?: readonly string[];
+  readonly onlyRep?: number;
+  readonly verify?: boolean;
+  readonly timeLimit?: string;
+  readonly force?: boolean;
+  readonly arm?: string;
+  readonly baseline?: string;
+  readonly enforceSlo?: boolean;
+  readonly detailedExitcode?: boolean;
+}
+
+/** `kvcast demo` */
+export async function demo(options: SimulationOptions): Promise<void> {
+  await one('demo', 'quickstart', options, 'kvcast demo');
+}
+
+/** `kvcast run SCENARIO…` */
+export async function run(scenarios: readonly string[], options: SimulationOptions): Promise<void> {
+  for (const scenario of scenarios) await one('run', scenario, options, `kvcast run ${scenario}`);
+}
+
+/** `kvcast compare SCENARIO` */
+export async function compare(scenario: string, options: SimulationOptions): Promise<void> {
+  await one('compare', scenario, options, `kvcast compare ${scenario}`);
+}
+
+/** Loads a scenario with the flags of a command and prints its warnings. */
+export async function load(scenario: string, options: SimulationOptions, terminal: Terminal): Promise<LoadedScenario> {
+  const source = scenario === '-' ? { text: await stdin(), name: 'stdin' } : { file: scenario };
+  const loaded = await loadScenario(source, {
+    sets: options.set ?? [],
+    policies: policyCatalogue(),
+    ...(options.seed === undefined ? {} : { seed: options.seed }),
+    ...(options.reps === undefined ? {} : { reps: options.reps }),
+  });
+  terminal.diagnostics(loaded.problems.map((p) => ({ severity: p.severity, text: formatProblem(p) })));
+  return loaded;
+}
+
+async function one(command: Result['command'], scenario: string, options: SimulationOptions, base: string): Promise<void> {
+  const terminal = terminalOf(options);
+  const loaded = await load(scenario, options, terminal);
+  const stop = interruption(terminal);
+  let outcome: PointOutcome;
+  try {
+    outcome = await simulatePoint(loaded, {
+      command,
+      kvcastVersion: VERSION,
+      ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
+      ...(options.executor === undefined ? {} : { executor: options.executor }),
+      out: options.out ?? `kvcast-out/${loaded.settings.name}`,
+      force: options.force ?? false,
+      metrics: options.metric ?? [],
+      ...(options.arm === undefined ? {} : { onlyArm: options.arm }),
+      ...(options.baseline === undefined ? {} : { baseline: options.baseline }),
+      ...(options.onlyRep === undefined ? {} : { onlyReplication: options.onlyRep }),
+      verify: options.verify ?? false,
+      timeLimitMs: options.timeLimit === undefined ? null : wallTime(options.timeLimit),
+      signal: stop.signal,
+      reproduce: reproduceText(base, loaded, options),
+      onStart: ({ plan, replications, threads, sessions }) => {
+        const arms = plan.arms.length === 1 ? '1 arm' : `${plan.arms.length} arms`;
+        terminal.note(
+          `kvcast ${VERSION} · ${plan.name} · ${arms} x ${replications} replications · ${sessions} sessions each · ${threads} thread${threads === 1 ? '' : 's'}`,
+        );
+      },
+      onProgress: (facts) => terminal.progress(liveProgress(facts), plainProgress(facts), performance.now()),
+    });
+  } finally {
+    stop.dispose();
+  }
+  report(outcome, command, options, terminal);
+}
+
+function report(outcome: PointOutcome, command: Result['command'], options: SimulationOptions, terminal: Terminal): void {
+  const { result, conducted } = outcome;
+  for (const finding of result.health)
+    terminal.diagnostics([{ severity: 'warning', text: `${finding.code} ${finding.message}. ${finding.remedy}` }]);
+  const turns = conducted.results.flat().reduce((sum, r) => sum + r.facts.turns, 0);
+  const rate = Math.round((turns / conducted.wallMs) * 1000);
+  terminal.note(
+    `${conducted.results.flat().length} runs in ${durationText(conducted.wallMs)} · ${turns.toLocaleString('en-US')} requests, ${rate.toLocaleString('en-US')} requests/s${outcome.folder === null ? '' : ` · wrote ${outcome.folder}/result.json`}`,
+  );
+  const text = (paint: typeof terminal.paint) =>
+    command === 'run' || result.arms.length < 2 ? runText(result, paint) : comparisonText(result, paint);
+  writeReports(options, terminal, { text, json: () => outcome.json });
+  if (result.truncated) terminal.note(`interrupted: ${result.trust.replications} complete replications kept`);
+  process.exitCode = exitOf(result, options, { interrupted: result.truncated });
+}
+
+/** The command with the flags that decide the result, nothing of this machine. */
+function reproduceText(base: string, loaded: LoadedScenario, options: SimulationOptions): string {
+  const flags = [...(options.set ?? []).map((s) => `--set ${s}`), `--seed ${loaded.settings.seed}`];
+  if (options.reps !== undefined) flags.push(`--reps ${options.reps}`);
+  if (options.arm !== undefined) flags.push(`--arm ${options.arm}`);
+  if (options.baseline !== undefined) flags.push(`--baseline ${options.baseline}`);
+  if (options.onlyRep !== undefined) flags.push(`--only-rep ${options.onlyRep}`);
+  for (const metric of options.metric ?? []) flags.push(`--metric '${metric}'`);
+  return `${base} ${flags.join(' ')}`;
+}
+
+function wallTime(text: string): number {
+  const ms = parseScalar('duration', text, false);
+  if (typeof ms !== 'number')
+    throw new UserError({
+      severity: 'error',
+      code: ms.code,
+      path: '--time-limit',
+      message: `got ${text}, expected ${ms.expected}`,
+      ...(ms.hint === undefined ? {} : { hint: ms.hint }),
+    });
+  return ms;
+}
+
+async function stdin(): Promise<string> {
+  let text = '';
+  process.stdin.setEncoding('utf8');
+  for await (const chunk of process.stdin) text += chunk;
+  return text;
+}

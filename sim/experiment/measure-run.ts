@@ -1,0 +1,177 @@
+/** From a finished cluster run to the values of one job: metrics, objectives, facts for warnings, recorded tables. */
+import type { ClusterRun } from '../cluster/cluster-spec.ts';
+import { sortedValues } from '../measure/item-values.ts';
+import { boundMetric } from '../measure/metric-expression.ts';
+import { metricValue } from '../measure/metric-value.ts';
+import type { Objective, RunMeasures } from '../measure/run-measures.ts';
+import { objectiveShare } from '../measure/slo-outcome.ts';
+import { TURN_CLASSES } from '../workload/workload.ts';
+import type { Job } from './executor.ts';
+import type { JobFacts, JobResult } from './job-result.ts';
+import { requestsCsv, sessionsCsv } from './recorded-tables.ts';
+import type { RegimeShares } from './result.ts';
+import type { ArmPlan, PoolPlan, RunPlan, SloPlan } from './run-plan.ts';
+
+/** Measures a run. `wallMs` goes to stderr facts only. */
+export function measureRun(
+  plan: RunPlan,
+  arm: ArmPlan,
+  job: Job,
+  run: ClusterRun,
+  wallMs: number,
+  incomplete: string | undefined,
+): JobResult {
+  const measures = measuresOf(plan, arm, run);
+  const values: Record<string, number | null> = {};
+  const samples: Record<string, number> = {};
+  for (const expr of plan.exprs) {
+    const bound = boundMetric(expr);
+    values[expr] = metricValue(expr, measures);
+    const sorted = bound.metric.kind === 'tally' && bound.metric.name !== 'turn.itl' ? sortedValues(bound, measures) : null;
+    if (sorted !== null) samples[expr] = sorted.length;
+  }
+  return {
+    arm: job.arm,
+    replication: job.replication,
+    values,
+    samples,
+    slo: Object.fromEntries(plan.slos.filter((s) => s.scope !== 'run').map((s) => [s.name, objectiveShare(s, measures)])),
+    sources: run.sources,
+    runHash: run.runHash,
+    workloadHash: run.workload.hash,
+    facts: factsOf(plan, run, wallMs),
+    ...(plan.record.includes('sessions') ? { sessionsCsv: sessionsCsv(job.replication, run) } : {}),
+    ...(plan.record.includes('requests') ? { requestsCsv: requestsCsv(job.replication, run) } : {}),
+    ...(incomplete === undefined ? {} : { incomplete }),
+  };
+}
+
+/** The window and columns that the registry's formulas read. */
+export function measuresOf(plan: RunPlan, arm: ArmPlan, run: ClusterRun): RunMeasures {
+  const { workload, turns, plays } = run;
+  const end = run.endMs;
+  const horizon = plan.horizonMs ?? end;
+  const tail = plan.kind === 'steady' ? horizon * 0.25 : 0;
+  const toMs = plan.kind === 'steady' ? Math.min(end, horizon) : end;
+  const arrivals = plays.startMs.subarray(0, plays.count).reduce((last, t) => (t > last ? t : last), 0);
+  const workerPools = arm.pools.flatMap((pool) => Array.from({ length: pool.workers }, () => pool));
+  const samples = Math.max(1, run.occupancy.samples);
+  return {
+    window: { fromMs: plan.warmupMs, toMs },
+    sessionToMs: plan.kind === 'steady' ? Math.max(plan.warmupMs, horizon - tail) : toMs,
+    rateWindowMs: plan.kind === 'terminating' && arrivals > 0 ? arrivals : Math.max(1, toMs - plan.warmupMs),
+    turns,
+    labels: {
+      turnClass: workload.turns.turnClass,
+      classNames: TURN_CLASSES,
+      session: workload.turns.play,
+      tenant: workload.plays.tenant,
+      tenantNames: workload.tenants,
+    },
+    sessions: { count: plays.count, startMs: plays.startMs, endMs: plays.endMs, activeMs: plays.activeMs, status: plays.status },
+    tokenGaps: run.tokenGaps,
+    workers: run.counters.map((counters, i) => workerMeasures(workerPools[i]!, counters, toMs - plan.warmupMs)),
+    sources: run.sources,
+    occupancy: { hbm: run.occupancy.cached / samples, host: run.occupancy.host / samples },
+    router: { decisions: run.decisions, staleDecisions: run.staleDecisions },
+    unloaded: { turnMs: turns.unloadedMs, sessionMs: plays.unloadedMs },
+    objectives: { turn: objectives(plan.slos, 'turn'), session: objectives(plan.slos, 'session') },
+    cost: { hostUsdPerGiBHour: 0, powerPue: 1.2 },
+  };
+}
+
+function workerMeasures(pool: PoolPlan, counters: ClusterRun['counters'][number], provisionedMs: number) {
+  return {
+    pool: pool.name,
+    gpus: pool.gpusPerWorker,
+    requestMs: pool.requestMs,
+    provisionedMs,
+    counters,
+    blockBytes: pool.blockBytes * pool.gpusPerWorker,
+    hostBytes: pool.config.hostBlocks * pool.blockBytes * pool.gpusPerWorker,
+    h2dBytesPerMs: pool.hostReadBytesPerMs * pool.gpusPerWorker,
+    d2hBytesPerMs: pool.hostWriteBytesPerMs * pool.gpusPerWorker,
+    usdPerGpuHour: pool.usdPerGpuHour,
+    tdpW: pool.tdpW,
+  };
+}
+
+function objectives(slos: readonly SloPlan[], scope: 'turn' | 'session'): Objective[] {
+  return slos.filter((s) => s.scope === scope).map((s) => ({ metric: s.metric, op: s.op, bound: s.bound }));
+}
+
+function factsOf(plan: RunPlan, run: ClusterRun, wallMs: number): JobFacts {
+  const { plays, turns, workload } = run;
+  const sum = (pick: (c: ClusterRun['counters'][number]) => number): number => run.counters.reduce((total, c) => total + pick(c), 0);
+  const ofStatus = (code: number): number => plays.status.subarray(0, plays.count).reduce((n, s) => n + (s === code ? 1 : 0), 0);
+  const queryTokens = sum((c) => c.queryTokensFirst);
+  const hitTokens = sum((c) => c.hitHbmTokensFirst + c.hitHostTokensFirst);
+  let served = 0;
+  let promptTokens = 0;
+  for (let t = 0; t < turns.count; t++) {
+    if (turns.status[t] === 0) continue;
+    served++;
+    promptTokens += turns.promptTokens[t]!;
+  }
+  return {
+    events: run.events,
+    wallMs,
+    simMs: run.endMs,
+    turns: served,
+    promptTokens,
+    sessionsOffered: plays.count,
+    sessionsCompleted: ofStatus(1),
+    sessionsFailed: ofStatus(2),
+    sessionsCensored: ofStatus(3),
+    sessionsExcluded: workload.facts.sessionsExcluded,
+    sessionsTruncated: workload.facts.sessionsTruncated,
+    overlongRequests: 0,
+    hbmEvictedBlocks: sum((c) => c.hbmEvictedBlocks),
+    hbmExpiredBlocks: sum((c) => c.hbmExpiredBlocks),
+    hostStoredBlocks: sum((c) => c.hostStoredBlocks),
+    hostReadBytes: sum((c) => c.hostReadBytes),
+    actionsSent: run.actions.sent,
+    actionsAccepted: run.actions.accepted + run.actions.clipped,
+    claimsBroken: sum((c) => c.claimsBroken),
+    preemptions: sum((c) => c.preemptions),
+    segmentsTouched: sum((c) => c.segmentsTouched),
+    engineEvents: sum((c) => c.events),
+    largestSessionTokenShare: largestShare(run, promptTokens),
+    ...pausesOver(plan, run),
+    regime: regimeShares(run),
+    lastBlockRecomputed: sum((c) => c.lastBlockRecomputed),
+    hitBlocks: Math.round(hitTokens / workload.blockTokens),
+    queryTokens,
+    hitTokens,
+  };
+}
+
+function largestShare(run: ClusterRun, promptTokens: number): number {
+  const perPlay = new Float64Array(run.plays.count);
+  for (let t = 0; t < run.turns.count; t++)
+    if (run.turns.status[t] !== 0) perPlay[run.workload.turns.play[t]!]! += run.turns.promptTokens[t]!;
+  return promptTokens === 0 ? 0 : perPlay.reduce((a, b) => Math.max(a, b), 0) / promptTokens;
+}
+
+/** Pauses of served turns and those longer than the arm's longest finite TTL. */
+function pausesOver(plan: RunPlan, run: ClusterRun): { pauses: number; pausesAboveTtl: number } {
+  const ttls = plan.arms
+    .flatMap((arm) => Object.values({ ttl: arm.retention.with['ttl'] }))
+    .filter((v): v is number => typeof v === 'number');
+  const ttl = Math.max(0, ...ttls);
+  let pauses = 0;
+  let pausesAboveTtl = 0;
+  for (let t = 0; t < run.turns.count; t++) {
+    if (run.turns.status[t] === 0 || run.workload.turns.pauseKind[t] === 0) continue;
+    pauses++;
+    if (run.workload.turns.pauseMs[t]! > ttl) pausesAboveTtl++;
+  }
+  return { pauses, pausesAboveTtl };
+}
+
+function regimeShares(run: ClusterRun): RegimeShares {
+  const sum = (tag: 'calibrated' | 'fit-only' | 'extrapolated'): number => run.counters.reduce((total, c) => total + c.regimeMs[tag], 0);
+  const [calibrated, fitOnly, extrapolated] = [sum('calibrated'), sum('fit-only'), sum('extrapolated')];
+  const total = calibrated + fitOnly + extrapolated || 1;
+  return { calibrated: calibrated / total, fitOnly: fitOnly / total, extrapolated: extrapolated / total };
+}

@@ -1,0 +1,118 @@
+/** One job: materialise the workload of a replication, run the cluster of an arm on it, measure. */
+import { fnv1a32 } from '../../control/router/keyed-draw.ts';
+import { UserError } from '../../control/user-error.ts';
+import { readTraceCached } from '../../traces/cache.ts';
+import type { Trace } from '../../traces/columns.ts';
+import { Cluster } from '../cluster/cluster.ts';
+import type { ClusterRun } from '../cluster/cluster-spec.ts';
+import { materialiseWorkload } from '../workload/materialise.ts';
+import type { Job } from './executor.ts';
+import { buildFleet } from './fleet-plan.ts';
+import type { JobResult } from './job-result.ts';
+import { measureRun } from './measure-run.ts';
+import { buildPlane, policyFacts } from './policies.ts';
+import type { ArmPlan, RunPlan } from './run-plan.ts';
+
+const traces = new Map<string, Promise<Trace>>();
+
+/** The trace of a plan; read once per process and file. */
+export function prepareTrace(plan: RunPlan): Promise<Trace> {
+  const key = `${plan.trace.file}|${plan.trace.format}`;
+  let trace = traces.get(key);
+  if (trace === undefined) {
+    trace = readTraceCached(plan.trace.file, plan.trace.format === null ? {} : { format: plan.trace.format }).then(
+      (cached) => cached.trace,
+    );
+    traces.set(key, trace);
+  }
+  return trace;
+}
+
+/** A job under way. */
+export interface RunningJob {
+  /** Handles up to `events` events; false when the run is over. */
+  step(events: number): boolean;
+  readonly progress: number;
+  readonly events: number;
+  result(): JobResult;
+  /** The finished cluster run, for tests and benchmarks. */
+  run(): ClusterRun;
+}
+
+/** Starts a job. The random draws of the workload depend on (seed, replication) only, those of the router on its role. */
+export function startJob(plan: RunPlan, trace: Trace, job: Job): RunningJob {
+  const started = performance.now();
+  const arm = plan.arms[job.arm]!;
+  const workload = materialiseWorkload(trace, plan.workload, plan.seed, job.replication);
+  if (workload.initialPlays.length === 0) throw allExcluded(plan, workload.facts.sessionsExcluded);
+  const cluster = new Cluster(clusterSpec(plan, arm, workload, job.replication));
+  const deadline = started + plan.timeLimitMs;
+  let incomplete: string | undefined;
+  return {
+    step(events) {
+      const more = cluster.step(events);
+      if (more && performance.now() > deadline) {
+        incomplete = `time limit of ${plan.timeLimitMs} ms`;
+        cluster.stop();
+        return false;
+      }
+      return more;
+    },
+    get progress() {
+      return cluster.progress;
+    },
+    get events() {
+      return cluster.events;
+    },
+    result: () => measureRun(plan, arm, job, cluster.result(), performance.now() - started, incomplete),
+    run: () => cluster.result(),
+  };
+}
+
+function clusterSpec(plan: RunPlan, arm: ArmPlan, workload: ReturnType<typeof materialiseWorkload>, replication: number) {
+  const facts = policyFacts(arm.router, arm.retention);
+  const routerSeed = fnv1a32(`${plan.seed}/${replication}/router`);
+  const offset = new Map<string, number>();
+  let rank = 0;
+  for (const pool of arm.pools) {
+    offset.set(pool.name, rank);
+    rank += pool.workers;
+  }
+  return {
+    workload,
+    fleet: buildFleet(arm.pools),
+    network: arm.network,
+    faults: arm.faults.map((f) => ({
+      atMs: f.atMs,
+      kind: f.kind,
+      worker: offset.get(f.pool)! + f.worker,
+      forMs: f.forMs,
+      factor: f.factor,
+    })),
+    createPlane: (branches: Parameters<typeof buildPlane>[4], effects: Parameters<typeof buildPlane>[5]) =>
+      buildPlane(arm.router, arm.retention, routerSeed, 'off', branches, effects),
+    feedsIndex: facts.feedsIndex,
+    feedsReports: facts.feedsReports,
+    dropsAtDeadline: facts.dropsAtDeadline,
+    horizonMs: plan.horizonMs ?? Number.POSITIVE_INFINITY,
+    drain: plan.drain,
+    warmupMs: plan.warmupMs,
+    timeoutMs: plan.timeoutMs ?? Number.POSITIVE_INFINITY,
+    retries: plan.retries,
+    checks: plan.checks,
+    seed: plan.seed,
+    tieSeed: plan.tieSeed,
+    noProgressEvents: plan.noProgress * 1000,
+    attribution: true,
+  } as const;
+}
+
+function allExcluded(plan: RunPlan, excluded: number): UserError {
+  return new UserError({
+    severity: 'error',
+    code: 'E_CONTEXT_EXCEEDED',
+    path: 'fleet.contextLimit',
+    message: `got ${plan.workload.contextLimit} tokens, but every session of the trace has a longer request (${excluded} excluded)`,
+    hint: 'Raise fleet.contextLimit, or set workload.overlong: truncate',
+  });
+}
