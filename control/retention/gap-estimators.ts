@@ -1,3 +1,4 @@
+/** How long a pause is worth keeping for: the estimators that need no learning, and the interface of those that do. */
 import type { GapEstimator, Millis, PauseKind } from '../ports.ts';
 import { FIXED_TTL, type TtlByPause } from './lease-parameters.ts';
 
@@ -7,11 +8,13 @@ export interface Stakes {
   readonly missMs: Millis;
   /** w / (lambda m): how long keeping stays cheaper than a miss; Infinity without pressure. */
   readonly breakEvenMs: Millis;
+  /** Mean queue wait of requests whose cache was lost, ms; 0 where it is not known. */
+  readonly queueMs?: Millis;
 }
 
-/** A gap estimator that may also learn from pauses; ids of pauses are chosen by the caller. */
+/** A gap estimator that may learn from pauses; ids of pauses are chosen by the caller. */
 export interface TtlEstimator extends GapEstimator {
-  /** Whether `began`, `ended` and `censored` need to be called. */
+  /** Whether the calls below need to be made. */
   readonly learns: boolean;
   ttlMs(pause: PauseKind, toolName: string | undefined, nowMs: Millis, stakes?: Stakes): Millis;
   began(id: number, pause: PauseKind, toolName: string | undefined, nowMs: Millis): void;
@@ -19,7 +22,15 @@ export interface TtlEstimator extends GapEstimator {
   ended(id: number, gapMs: Millis, nowMs: Millis): void;
   /** The session was closed while it paused: only a lower bound of the gap is known. */
   censored(id: number, nowMs: Millis): void;
+  /** A session was closed after so many responses. */
+  programEnded(responses: number): void;
 }
+
+/** Most that an estimator without a human time of its own keeps: nothing after `end_turn`, whose tail looks like a pause. */
+export type CapByPause = TtlByPause;
+
+/** Nothing at stake known: keep nothing that needs a reason. */
+export const NO_STAKES: Stakes = { missMs: 0, breakEvenMs: 0 };
 
 /** `fixed`: one time to keep per gap class (default tool 300 s, human 0, join 600 s). */
 export class FixedEstimator implements TtlEstimator {
@@ -38,4 +49,28 @@ export class FixedEstimator implements TtlEstimator {
   began(): void {}
   ended(): void {}
   censored(): void {}
+  programEnded(): void {}
+}
+
+/**
+ * `ski`: keep until the rent paid equals the cost of a miss, then give up: at most twice the clairvoyant cost for every gap.
+ * Source: ski rental (Karlin et al. 1988).
+ */
+export class SkiEstimator implements TtlEstimator {
+  readonly name = 'ski';
+  readonly learns = false;
+  readonly #caps: CapByPause;
+
+  constructor(caps: CapByPause = { tool: 3_600_000, human: 0, join: 3_600_000 }) {
+    this.#caps = caps;
+  }
+
+  ttlMs(pause: PauseKind, _toolName: string | undefined, _nowMs: Millis, stakes: Stakes = NO_STAKES): Millis {
+    return pause === 'none' ? 0 : Math.min(stakes.breakEvenMs, this.#caps[pause]);
+  }
+
+  began(): void {}
+  ended(): void {}
+  censored(): void {}
+  programEnded(): void {}
 }

@@ -136,14 +136,15 @@ export class LeaseRetention implements RetentionPolicy {
   }
 
   #finished(event: Finished, act: Act): void {
-    const { request, rank, session, pause, end, nowMs } = event;
+    const { request, rank, session, end, nowMs } = event;
     if (end.status === 'rejected' || end.status === 'lost') return;
     if (!this.#drops && end.status !== 'finished') return;
+    const pause: PauseKind = end.sessionFinal === true ? 'none' : event.pause;
     const tool = end.toolNames?.[0];
     const p = this.#params;
     const breakpoints = p.cacheControl === 'honour' ? (request.hints?.cacheControl ?? []) : [];
     if (request.depthBlocks > 0) {
-      const ttlMs = this.#ttlMs(event, tool);
+      const ttlMs = this.#ttlMs(event, pause, tool);
       // A duration of 0 protects nothing; where expiry drops the blocks it still has to be said.
       if (ttlMs > 0 || (ttlMs === 0 && this.#drops)) this.#claim(rank, request, request.depthBlocks, ttlMs, nowMs, act);
       for (const { blockIndex, ttlMs: wanted } of breakpoints) {
@@ -155,11 +156,10 @@ export class LeaseRetention implements RetentionPolicy {
   }
 
   /** Time to keep without hints; negative = nothing asked for. */
-  #ttlMs(event: Finished, tool: string | undefined): Millis {
+  #ttlMs(event: Finished, pause: PauseKind, tool: string | undefined): Millis {
     const { ttl, priority, defaultPriority } = this.#params;
     if (ttl === undefined) return -1;
     if (priority !== undefined && priority <= (defaultPriority ?? 0)) return -1;
-    const pause: PauseKind = event.end.sessionFinal === true ? 'none' : event.pause;
     // A session known to be over needs nothing. Where expiry drops blocks, others may still read them until the deadline.
     if (pause === 'none' && !this.#drops) return -1;
     if (typeof ttl === 'number') return ttl;

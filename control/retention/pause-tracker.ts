@@ -11,6 +11,8 @@ interface OpenPause {
 
 /** Most open pauses kept per session tree; the oldest is given up as censored. */
 const MAX_OPEN = 256;
+/** Most sessions remembered; the one that answered longest ago is given up. */
+const MAX_SESSIONS = 65_536;
 
 /**
  * Pairs the end of a response with the request that continues it and tells an estimator the gaps. A session tree runs several
@@ -21,6 +23,7 @@ export class PauseTracker {
   readonly #branches: BranchTable;
   readonly #estimator: TtlEstimator;
   readonly #open = new Map<SessionId, OpenPause[]>();
+  readonly #responses = new Map<SessionId, number>();
   #nextId = 0;
 
   constructor(branches: BranchTable, estimator: TtlEstimator) {
@@ -29,6 +32,7 @@ export class PauseTracker {
   }
 
   began(session: SessionId, branch: BranchId, depthBlocks: Blocks, pause: PauseKind, toolName: string | undefined, nowMs: Millis): void {
+    this.#count(session, nowMs);
     if (pause === 'none') return;
     const id = this.#nextId++;
     this.#estimator.began(id, pause, toolName, nowMs);
@@ -62,6 +66,22 @@ export class PauseTracker {
   }
 
   closed(session: SessionId, nowMs: Millis): void {
+    this.#giveUp(session, nowMs);
+    this.#estimator.programEnded(this.#responses.get(session) ?? 0);
+    this.#responses.delete(session);
+  }
+
+  #count(session: SessionId, nowMs: Millis): void {
+    const responses = (this.#responses.get(session) ?? 0) + 1;
+    this.#responses.delete(session);
+    this.#responses.set(session, responses);
+    if (this.#responses.size <= MAX_SESSIONS) return;
+    const oldest = this.#responses.keys().next().value!;
+    this.#responses.delete(oldest);
+    this.#giveUp(oldest, nowMs);
+  }
+
+  #giveUp(session: SessionId, nowMs: Millis): void {
     for (const open of this.#open.get(session) ?? []) this.#estimator.censored(open.id, nowMs);
     this.#open.delete(session);
   }

@@ -1,0 +1,65 @@
+/** Survival of pauses from closed and still open ones, and how long keeping pays (retention specification 5.2, 8.2). */
+
+/** Step curve: between two times nothing ends. Unit of times as given. */
+export interface SurvivalCurve {
+  /** Distinct times at which pauses ended, ascending. */
+  readonly times: Float64Array;
+  /** S just after each time, 1 - F. */
+  readonly survival: Float64Array;
+  /** Integral of S from 0 to each time = E[min(G, time)]. */
+  readonly held: Float64Array;
+}
+
+/**
+ * Kaplan-Meier estimate with right-censoring: at each time with d ends among n at risk S is multiplied by 1 - d / n; a pause
+ * censored at that time still counts as at risk. Inputs need not be sorted and are not changed. Cost O(n log n).
+ * Source: Kaplan and Meier 1958.
+ */
+export function kaplanMeier(ended: Float64Array, censored: Float64Array): SurvivalCurve {
+  const ends = ended.slice().sort();
+  const open = censored.slice().sort();
+  let distinct = 0;
+  for (let i = 0; i < ends.length; i++) if (i === 0 || ends[i] !== ends[i - 1]) distinct++;
+  const curve = { times: new Float64Array(distinct), survival: new Float64Array(distinct), held: new Float64Array(distinct) };
+  let s = 1;
+  let area = 0;
+  let before = 0;
+  let gone = 0;
+  let at = 0;
+  for (let i = 0; i < ends.length; at++) {
+    const time = ends[i]!;
+    while (gone < open.length && open[gone]! < time) gone++;
+    const atRisk = ends.length - i + (open.length - gone);
+    let count = 0;
+    while (i < ends.length && ends[i] === time) {
+      count++;
+      i++;
+    }
+    area += s * (time - before);
+    s *= 1 - count / atRisk;
+    curve.times[at] = time;
+    curve.survival[at] = s;
+    curve.held[at] = area;
+    before = time;
+  }
+  return curve;
+}
+
+/**
+ * The time to keep that gains most: argmax of J = breakEven F - E[min(G, tau)] over 0 and the times up to `cap`; the smallest on
+ * ties. Without a price (breakEven Infinity) keeping is free: `cap`. Cost O(times).
+ */
+export function bestHold(curve: SurvivalCurve, breakEven: number, cap: number): { readonly hold: number; readonly gain: number } {
+  if (breakEven === Number.POSITIVE_INFINITY) return { hold: cap, gain: breakEven };
+  const { times, survival, held } = curve;
+  let hold = 0;
+  let gain = 0;
+  for (let i = 0; i < times.length && times[i]! <= cap; i++) {
+    const j = breakEven * (1 - survival[i]!) - held[i]!;
+    if (j > gain) {
+      gain = j;
+      hold = times[i]!;
+    }
+  }
+  return { hold, gain };
+}
