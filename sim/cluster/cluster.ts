@@ -109,6 +109,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   #progressAt = 0;
   #wakeMs = Number.POSITIVE_INFINITY;
   #nextDeepCheckMs = 0;
+  #sampledMs = 0;
   #over = false;
 
   constructor(spec: ClusterSpec) {
@@ -626,27 +627,34 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     }
   }
 
+  /** Adds the state of all workers, weighted by the ticks since the last look in which nothing happened. */
   #sample(): void {
+    const weight = Math.max(1, Math.round((this.#nowMs - this.#sampledMs) / SAMPLE_MS));
+    this.#sampledMs = this.#nowMs;
     const o = this.#occupancy;
     this.#workers.forEach((worker, rank) => {
       worker.advance(this.#nowMs, EVENT_CLASS.observe);
       this.#touch(rank);
       worker.loadView(this.#nowMs, this.#view);
       const v = this.#view;
-      o.samples++;
-      o.referenced += v.kvReferencedBlocks / v.kvUsableBlocks;
-      o.cached += v.kvCachedBlocks / v.kvUsableBlocks;
-      o.claimed += v.kvClaimedBlocks / v.kvUsableBlocks;
-      o.host += v.hostBlocks === 0 ? 0 : v.hostUsedBlocks / v.hostBlocks;
-      o.waiting += v.waiting;
+      o.samples += weight;
+      o.referenced += (weight * v.kvReferencedBlocks) / v.kvUsableBlocks;
+      o.cached += (weight * v.kvCachedBlocks) / v.kvUsableBlocks;
+      o.claimed += (weight * v.kvClaimedBlocks) / v.kvUsableBlocks;
+      o.host += v.hostBlocks === 0 ? 0 : (weight * v.hostUsedBlocks) / v.hostBlocks;
+      o.waiting += weight * v.waiting;
       if (worker.stuck !== null) this.#failStuck(worker.stuck);
     });
-    o.livePlays += this.#livePlays;
+    o.livePlays += weight * this.#livePlays;
     if (this.#spec.checks === 'deep' || this.#nowMs >= this.#nextDeepCheckMs) {
       this.#nextDeepCheckMs = this.#nowMs + 60 * SAMPLE_MS;
       for (const worker of this.#workers) worker.check(this.#spec.checks === 'deep');
     }
-    if (!this.#isDone()) this.#calendar.push(this.#nowMs + SAMPLE_MS, EVENT_CLASS.observe, 0, SAMPLE);
+    if (this.#isDone()) return;
+    // While nothing happens nothing changes: the next look is at the first tick after the next event.
+    const nextEventMs = this.#calendar.nextMs;
+    const idleTicks = Number.isFinite(nextEventMs) ? Math.max(1, Math.ceil((nextEventMs - this.#nowMs) / SAMPLE_MS)) : 1;
+    this.#calendar.push(this.#nowMs + idleTicks * SAMPLE_MS, EVENT_CLASS.observe, 0, SAMPLE);
   }
 
   /** The warm-up is over: counters, sketches and causes count from here. */
