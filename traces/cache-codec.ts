@@ -322,10 +322,8 @@ function expectedDebiased(t: Trace['request'], p: number, r: number, pause: numb
 }
 
 function apiMs(t: Trace['request'], r: number): number {
-  const api = t.apiMs[r]!;
-  if (api >= 0) return api;
-  const estimate = t.apiEstMs[r]!;
-  return estimate >= 0 ? estimate : 0;
+  const api = Number.isNaN(t.apiMs[r]!) ? t.apiEstMs[r]! : t.apiMs[r]!;
+  return Number.isNaN(api) ? 0 : api;
 }
 
 function emptyTrace(meta: Meta, strings: string[]): Trace {
