@@ -110,7 +110,7 @@ for (const [reuse, trackOutput] of [
             const depthBlocks = cut % (branches.end(branch) + 1);
             const promptTokens = Math.max(1, depthBlocks * BS + more);
             const full = Math.floor(promptTokens / BS);
-            const request = { attempt: next, rank, branch, depthBlocks, promptTokens, uncachedTokens: more, osl };
+            const request = { attempt: next, rank, branch, depthBlocks, fullBlocks: full, promptTokens, uncachedTokens: more, osl };
             bookings.book(request, 0);
             const depth = reuse ? depthBlocks : 0;
             naive.live.set(next++, { rank, branch, depth, full, prompt: promptTokens, prefill: more, output: 0, weight: 1, osl });

@@ -11,7 +11,7 @@ function bookings(options: Partial<BookingOptions> = {}, blockTokens = 64): { bo
   return { bookings: made, chain: branches.add(-1, 0, 200) };
 }
 
-const base = { rank: 0, branch: -1, depthBlocks: 0, promptTokens: 640, uncachedTokens: 640, osl: 0 };
+const base = { rank: 0, branch: -1, depthBlocks: 0, fullBlocks: 10, promptTokens: 640, uncachedTokens: 640, osl: 0 };
 
 test('a block shared by several requests counts once; the partial block does not count', () => {
   const { bookings: b, chain } = bookings();
@@ -21,7 +21,7 @@ test('a block shared by several requests counts once; the partial block does not
 
 test('output weights: 125 exclusive blocks under osl 256, reported token by token (router:E10, 5.2.1)', () => {
   const { bookings: b, chain } = bookings({ trackOutput: true });
-  b.book({ ...base, attempt: 1, branch: chain, depthBlocks: 125, promptTokens: 8000, osl: 256 }, 0);
+  b.book({ ...base, attempt: 1, branch: chain, depthBlocks: 125, fullBlocks: 125, promptTokens: 8000, osl: 256 }, 0);
   // Unrounded 125.51, 94.75, 63.5, 31.75, 0: the weight moves only when a block is appended.
   const expected: [number, number][] = [
     [64, 126],
@@ -41,7 +41,7 @@ test('output weights: 125 exclusive blocks under osl 256, reported token by toke
 
 test('output blocks open at out 29 and 93 for a prompt of 100 tokens in blocks of 64', () => {
   const { bookings: b } = bookings({ trackOutput: true });
-  b.book({ ...base, attempt: 1, promptTokens: 100 }, 0);
+  b.book({ ...base, attempt: 1, fullBlocks: 1, promptTokens: 100 }, 0);
   const opened: number[] = [];
   for (let out = 1; out <= 100; out++) {
     const before = b.activeBlocks[0];

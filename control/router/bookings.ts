@@ -44,6 +44,8 @@ export interface BookingRequest {
   rank: RankId;
   branch: BranchId;
   depthBlocks: Blocks;
+  /** Full blocks of the prompt; those beyond `depthBlocks` are nobody else's. */
+  fullBlocks: Blocks;
   promptTokens: Tokens;
   /** Tokens the rank must prefill; 0 = none. */
   uncachedTokens: Tokens;
@@ -150,7 +152,7 @@ export class Bookings {
     this.#expireRank(rank, nowMs);
     const slot = this.#takeSlot();
     this.#slotOf.set(attempt, slot);
-    const full = Math.floor(request.promptTokens / this.blockTokens);
+    const full = request.fullBlocks;
     const depth = this.#options.assumeKvReuse ? Math.min(request.depthBlocks, full) : 0;
     const prefill = this.#options.trackPrefill ? Math.max(request.uncachedTokens, 0) : 0;
     this.#attempt[slot] = attempt;

@@ -28,6 +28,9 @@ export interface FeatureConstants {
 
 export const FEATURE_DEFAULTS: FeatureConstants = { c: 1, decay: 0, h: 0.75, k: 0.25, m: 0, lenMix: 0, lenScale: 8192 };
 
+/** What the pool does: whole requests, or one side of a disaggregated pair. */
+export type Stage = 'aggregated' | 'prefill' | 'decode';
+
 /** Everything a feature may look at; one per router, filled per decision. */
 export interface FeatureInput {
   readonly branches: BranchTable;
@@ -42,6 +45,7 @@ export interface FeatureInput {
   constants: FeatureConstants;
   trackPrefill: boolean;
   assumeKvReuse: boolean;
+  stage: Stage;
   signalMaxAgeMs: Millis;
   nowMs: Millis;
   request: RouteRequest;
@@ -115,7 +119,7 @@ function fillDecode(input: FeatureInput, rows: Int32Array, n: number, out: Float
     out[i] = activeBlocks[rank]! + (input.fullBlocks - (reuse ? overlap[rank]! : 0));
   }
   // Without tracked prefill the credit is taken from the decode term instead (5.2.1).
-  if (input.trackPrefill || input.constants.c === 0) return;
+  if (input.trackPrefill || input.constants.c === 0 || input.stage === 'prefill') return;
   for (let i = 0; i < n; i++) out[i] = Math.max(out[i]! - creditBlocks(input, rows[i]!, 0), 0);
 }
 

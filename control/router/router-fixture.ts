@@ -66,7 +66,10 @@ export class RouterFixture {
   load(rank: number, decodeBlocks: number, prefillTokens: number): void {
     const promptTokens = decodeBlocks * this.#blockTokens;
     const attempt = this.#nextAttempt++;
-    this.router.bookings.book({ attempt, rank, branch: -1, depthBlocks: 0, promptTokens, uncachedTokens: prefillTokens, osl: 0 }, 0);
+    this.router.bookings.book(
+      { attempt, rank, branch: -1, depthBlocks: 0, fullBlocks: decodeBlocks, promptTokens, uncachedTokens: prefillTokens, osl: 0 },
+      0,
+    );
   }
 
   /** Decides and returns the score of every rank, in rank order (canonical order must equal rank order). */

@@ -9,7 +9,7 @@ import { matchColumns } from '../index/match-columns.ts';
 import { PredictingIndex } from '../index/predicting-index.ts';
 import type { AttemptId, KvEventBatch, Millis, PrefixIndex, RankId, RouteRequest, WorkerChange, WorkerReport } from '../ports.ts';
 import { type BookingRequest, Bookings } from './bookings.ts';
-import { cachedTokens, FEATURES, type FeatureInput } from './features.ts';
+import { cachedTokens, FEATURES, type FeatureInput, type Stage } from './features.ts';
 import { HashRing } from './hash-ring.ts';
 import type { FeatureRef, Policy } from './policy.ts';
 import { RANK_ABSENT, RANK_LOST, RankTable } from './rank-table.ts';
@@ -24,6 +24,8 @@ export interface RouterEnvironment {
   readonly copies?: CopyMode;
   /** Age from which a scraped value is stale. Default 1000. */
   readonly signalMaxAgeMs?: Millis;
+  /** What the pool does; default aggregated. A decode pool reads no cache input, shares nothing and tracks no prefill (5.2.1). */
+  readonly stage?: Stage;
 }
 
 const NO_REQUEST: RouteRequest = {
@@ -57,10 +59,23 @@ export class ScoringRouter implements FeatureSource {
   refusal = '';
   #filtered = new Int32Array(16);
   readonly #keys: { id: string; attemptNumber: number; rows: Int32Array; hash: Uint32Array };
-  readonly #booking: BookingRequest = { attempt: 0, rank: 0, branch: -1, depthBlocks: 0, promptTokens: 1, uncachedTokens: 0, osl: 0 };
+  readonly #booking: BookingRequest = {
+    attempt: 0,
+    rank: 0,
+    branch: -1,
+    depthBlocks: 0,
+    fullBlocks: 0,
+    promptTokens: 1,
+    uncachedTokens: 0,
+    osl: 0,
+  };
 
   constructor(policy: Policy, environment: RouterEnvironment) {
-    const { branches } = environment;
+    const { branches, stage = 'aggregated' } = environment;
+    if (stage === 'decode') {
+      const load = { ...policy.load, assumeKvReuse: false, trackPrefill: false };
+      policy = { ...policy, constants: { ...policy.constants, c: 0 }, load };
+    }
     this.policy = policy;
     this.index = createIndex(policy, environment);
     this.bookings = new Bookings(branches, policy.load);
@@ -77,6 +92,7 @@ export class ScoringRouter implements FeatureSource {
       constants: policy.constants,
       trackPrefill: policy.load.trackPrefill,
       assumeKvReuse: policy.load.assumeKvReuse,
+      stage,
       signalMaxAgeMs: environment.signalMaxAgeMs ?? 1000,
       nowMs: 0,
       request: NO_REQUEST,
@@ -135,6 +151,7 @@ export class ScoringRouter implements FeatureSource {
     booking.rank = rank;
     booking.branch = request.branch;
     booking.depthBlocks = request.depthBlocks;
+    booking.fullBlocks = this.input.fullBlocks;
     booking.promptTokens = request.promptTokens;
     booking.uncachedTokens = this.policy.readsMatch
       ? Math.max(request.promptTokens - cachedTokens(this.input, rank), 0)
