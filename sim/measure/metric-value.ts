@@ -1,3 +1,4 @@
+/** One number per replication for any metric of the registry, from what a run left behind. Source: experiments specification 4. */
 import { busy, costUsd, counted, energy, gpuHours, linkShare, populationSd, usdPerHour, utilization } from './fleet-values.ts';
 import { itemFilter, sortedValues } from './item-values.ts';
 import { type BoundExpression, boundMetric } from './metric-expression.ts';

@@ -1,0 +1,135 @@
+/** A hand-made run for tests of metrics: five turns of three sessions on four workers, one minute. */
+import type { WorkerCounters } from '../engine/worker.ts';
+import type { RunMeasures, WorkerMeasures } from './run-measures.ts';
+import { DDSketch } from './sketch.ts';
+import { SESSION_STATUS, TURN_STATUS, TurnTable } from './turn-table.ts';
+
+/** Counters that are zero but for the given ones. */
+export function fixtureCounters(given: Partial<WorkerCounters> = {}): WorkerCounters {
+  const zero = {
+    steps: 0,
+    emptySteps: 0,
+    events: 0,
+    segmentsTouched: 0,
+    prefillTokens: 0,
+    decodeTokens: 0,
+    recomputedTokens: 0,
+    wastedTokens: 0,
+    queryTokensFirst: 0,
+    hitHbmTokensFirst: 0,
+    hitHostTokensFirst: 0,
+    queryTokensAgain: 0,
+    hitHbmTokensAgain: 0,
+    hitHostTokensAgain: 0,
+    lastBlockRecomputed: 0,
+    admissions: 0,
+    preemptions: 0,
+    blockedBySeqs: 0,
+    blockedByIslGate: 0,
+    blockedByGate: 0,
+    blockedByWatermark: 0,
+    blockedByReserved: 0,
+    hbmEvictedBlocks: 0,
+    hbmExpiredBlocks: 0,
+    hostEvictedBlocks: 0,
+    hostStoredBlocks: 0,
+    hostSkippedFullBlocks: 0,
+    hostSkippedPresentBlocks: 0,
+    hostReadBytes: 0,
+    hostWriteBytes: 0,
+    claimsBroken: 0,
+    claimsExpired: 0,
+    duplicateBlocks: 0,
+    busyMs: 0,
+    waitingMs: 0,
+    regimeMs: { calibrated: 0, 'fit-only': 0, extrapolated: 0 },
+  };
+  return { ...zero, ...given };
+}
+
+/** A worker of eight H100 for one minute. */
+export function fixtureWorker(pool: string, given: Partial<WorkerCounters> = {}, rest: Partial<WorkerMeasures> = {}): WorkerMeasures {
+  return {
+    pool,
+    gpus: 8,
+    requestMs: 5,
+    provisionedMs: 60_000,
+    counters: fixtureCounters(given),
+    blockBytes: 1000,
+    hostBytes: 2 ** 30,
+    h2dBytesPerMs: 50,
+    d2hBytesPerMs: 50,
+    usdPerGpuHour: 2.5,
+    tdpW: 700,
+    ...rest,
+  };
+}
+
+/**
+ * The run. Turn 0 (session 0, class first): finished. Turn 1 (session 0, class tool): finished after a restore. Turn 2 (session 1):
+ * rejected. Turn 3 (session 2): admitted, then cut by the end. Turn 4: skipped by a mid-life start.
+ */
+export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
+  const turns = new TurnTable(5);
+  turns.ensure(5);
+  turns.arrived(0, 0, 12_000);
+  turns.dispatched(0, 0, 0);
+  turns.admitted(0, 10, 8000, 2000);
+  turns.firstToken(0, 1000);
+  turns.finished(0, 3000, 101);
+  turns.arrived(1, 10_000, 4000);
+  turns.dispatched(1, 10_000, 1);
+  turns.restoring(1, 10_020);
+  turns.admitted(1, 10_100, 0, 3000);
+  turns.firstToken(1, 10_500);
+  turns.finished(1, 12_500, 11);
+  turns.arrived(2, 20_000, 9000);
+  turns.ended(2, 20_000, TURN_STATUS.rejected);
+  turns.arrived(3, 30_000, 4000);
+  turns.dispatched(3, 30_000, 2);
+  turns.admitted(3, 30_005, 1000, 0);
+  turns.censorOpen();
+  const tokenGaps = new DDSketch();
+  tokenGaps.addRange(20, 0, 100, 1);
+  tokenGaps.addRange(200, 0, 10, 1);
+  const busy = [120, 80, 100, 140];
+  return {
+    window: { fromMs: 0, toMs: 60_000 },
+    sessionToMs: 60_000,
+    rateWindowMs: 60_000,
+    turns,
+    labels: {
+      turnClass: Uint8Array.of(0, 1, 0, 0, 1),
+      classNames: ['first', 'tool'],
+      session: Int32Array.of(0, 0, 1, 2, 2),
+      tenant: Int32Array.of(0, 1, 1),
+      tenantNames: ['red', 'blue'],
+    },
+    sessions: {
+      count: 3,
+      startMs: Float64Array.of(0, 20_000, 30_000),
+      endMs: Float64Array.of(12_500, NaN, NaN),
+      activeMs: Float64Array.of(5500, NaN, NaN),
+      status: Uint8Array.of(SESSION_STATUS.completed, SESSION_STATUS.failed, SESSION_STATUS.censored),
+    },
+    tokenGaps,
+    workers: busy.map((busyMs, i) =>
+      fixtureWorker(i < 2 ? 'left' : 'right', {
+        busyMs,
+        preemptions: i,
+        recomputedTokens: 100,
+        hbmEvictedBlocks: 10,
+        hbmExpiredBlocks: 2,
+        hostReadBytes: 300_000,
+        hostWriteBytes: 600_000,
+      }),
+    ),
+    sources: { hbm: 9000, host: 5000, compulsory: 4000, routing: 1000, capacity: 500, ttl: 300, other: 200 },
+    occupancy: { hbm: 0.8, host: 0.4 },
+    router: { decisions: 4, staleDecisions: 1 },
+    unloaded: { turnMs: Float64Array.of(2000, 1000, 1000, 1000, 1000), sessionMs: Float64Array.of(3000, 1000, 1000) },
+    objectives: { turn: [{ metric: 'turn.ttft', op: '<', bound: 0.8 }], session: [] },
+    cost: { hostUsdPerGiBHour: 0.1, powerPue: 1.2 },
+    ...changes,
+  };
+}
