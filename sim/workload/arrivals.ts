@@ -132,11 +132,20 @@ export function recordedStarts(
   let span = 0;
   for (let s = 0; s < trace.sessionCount; s++) span = Math.max(span, arrivalMs[s]!);
   if (Number.isNaN(span)) throw noArrivals();
-  for (let i = 0; i < sessions.length; i++) {
-    const at = options.resample === 'none' ? arrivalMs[sessions[i]!]! : uniformReal(stream, 0, span);
-    starts[i] = Math.round(at / options.scaleLoad);
+  const repeats = options.resample === 'none';
+  const quantum = repeats && options.dequantise ? trace.header.interpretation.quantumMs : 0;
+  for (let i = 0; i < sessions.length; i++) starts[i] = repeats ? arrivalMs[sessions[i]!]! : uniformReal(stream, 0, span);
+  if (quantum > 0) spreadTies(starts, quantum, stream);
+  return starts.map((at) => Math.round(at / options.scaleLoad));
+}
+
+/** Moves every group of equal times to sorted uniform times of [t, t + quantum), so that the order is kept. */
+function spreadTies(starts: Float64Array, quantum: number, stream: Stream): void {
+  for (let from = 0, to = 0; from < starts.length; from = to) {
+    while (to < starts.length && starts[to] === starts[from]) to++;
+    const offsets = Float64Array.from({ length: to - from }, () => uniformReal(stream, 0, quantum)).sort();
+    for (let i = from; i < to; i++) starts[i]! += offsets[i - from]!;
   }
-  return starts;
 }
 
 /** Cold starts of closed slots, uniform over [0, rampUpMs), whole ms. Slot k takes the k-th number, whatever the number of slots. */

@@ -112,6 +112,8 @@ export class TurnTemplates extends Columns {
   agent = int32();
   promptTokens = int32();
   outputTokens = int32();
+  /** As the mode reads it, and after scale and cap. */
+  readPauseMs = float64();
   pauseMs = float64();
   pauseKind = uint8();
   turnClass = uint8();
@@ -128,6 +130,7 @@ export class TurnTemplates extends Columns {
     'agent',
     'promptTokens',
     'outputTokens',
+    'readPauseMs',
     'pauseMs',
     'pauseKind',
     'turnClass',

@@ -122,6 +122,23 @@ describe('materialised workload', () => {
     );
   });
 
+  it('has one identity for arms that hear other hints or have other block sizes', () => {
+    const trace = fixtureTrace(FIVE);
+    const { hash } = materialiseWorkload(trace, BASE, 42, 0);
+    expect(materialiseWorkload(trace, { ...BASE, blockTokens: 16, hintShare: 0.5, contextLimit: 1e6 }, 42, 0).hash).toBe(hash);
+    expect(materialiseWorkload(trace, { ...BASE, contextLimit: 525 }, 42, 0).hash).not.toBe(hash);
+  });
+
+  it('lets a share of the plays use the fleet prefix, others the tools of their model', () => {
+    const w = materialiseWorkload(fixtureTrace([E1]), { ...BASE, sharing: 'fleet', fleetShare: 0.5, sessions: 400 }, 42, 0);
+    // T 130, Y 70: 2 tool blocks; the fleet prefix has 3.
+    const like = (turn: number) => Array.from({ length: 400 }, (_, p) => common(w, turn, 6 * p));
+    const [zero, two, three] = [0, 2, 3].map((depth) => like(0).filter((d) => d === depth).length);
+    const mine = like(0).some((d) => d === 3) ? three! : two!;
+    expect(zero! + mine + 1).toBe(400);
+    expect(Math.abs(mine / 400 - 0.5)).toBeLessThan(0.1);
+  });
+
   it('keeps the first plays when more are asked for', () => {
     const trace = fixtureTrace(FIVE);
     const few = materialiseWorkload(trace, { ...BASE, sessions: 10 }, 42, 0);
@@ -214,6 +231,25 @@ describe('materialised workload', () => {
     expect(pauses({ pauses: 'recorded' })).toEqual([0, 10_000, 0, 27_444, 3000, 2000]);
     expect(pauses({})).toEqual([0, 4000, 0, 25_444, 1000, 1000]);
     expect(pauses({ scalePause: 0.5, gapCapMs: 10_000 })).toEqual([0, 2000, 0, 10_000, 500, 500]);
+  });
+
+  it('spreads equal arrivals and whole-second pauses over the quantum of the trace on request', () => {
+    const session = (i: number): TraceSession => ({ ...E1, id: `s${i}`, arrivalMs: 3000 * (i >> 1) });
+    const plain = fixtureTrace([0, 1, 2, 3].map(session));
+    const trace = { ...plain, header: { ...plain.header, interpretation: { ...plain.header.interpretation, quantumMs: 1000 } } };
+    const options = { ...BASE, resample: 'none', arrivals: { mode: 'recorded' } } as const;
+    const exact = materialiseWorkload(trace, options, 1, 0);
+    const spread = materialiseWorkload(trace, { ...options, dequantise: true }, 1, 0);
+    expect([...spread.initialPlays]).toEqual([0, 1, 2, 3]);
+    const moved = [0, 1, 2, 3].map((p) => spread.plays.startMs[p]! - exact.plays.startMs[p]!);
+    for (const ms of moved) expect(ms > 0 && ms <= 1000).toBe(true);
+    expect(new Set(moved).size).toBe(4);
+    for (let t = 0; t < exact.turns.count; t++) {
+      const by = spread.turns.pauseMs[t]! - exact.turns.pauseMs[t]!;
+      expect(Math.abs(by) <= 500 && spread.turns.pauseMs[t]! >= 0).toBe(true);
+      if (t % 6 === 0) expect(by).toBe(0);
+    }
+    expect(spread.turns.pauseMs[1]).not.toBe(spread.turns.pauseMs[7]);
   });
 
   it('replays children ignored: the joining pause counts from the own response', () => {

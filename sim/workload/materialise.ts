@@ -9,6 +9,7 @@ import { Stream, streamKey } from '../kernel/draw.ts';
 import { openStarts, rampStarts, recordedStarts, SessionChoice } from './arrivals.ts';
 import { AgentColumns, globalCode, PlayColumns, TurnColumns } from './columns.ts';
 import { MidlifeChoice, type MidlifeEntry } from './midlife.ts';
+import { transformedPause } from './pauses.ts';
 import { planSessions, type SessionPlan } from './session-plan.ts';
 import { type SessionTemplate, SessionTemplates } from './session-template.ts';
 import type { Workload, WorkloadFacts } from './workload.ts';
@@ -162,6 +163,7 @@ class TraceWorkload implements Workload {
     plays.sendsHints[play] = this.#hints(name, this.#options.hintShare) ? 1 : 0;
     this.#copyAgents(template, play, turnBase);
     this.#copyTurns(template, play, agentBase);
+    if (this.#options.dequantise) this.#dequantise(name, template, agentBase, turnBase);
     if (entry !== undefined) this.#enter(entry, agentBase, turnBase);
     return play;
   }
@@ -229,6 +231,21 @@ class TraceWorkload implements Workload {
     return base;
   }
 
+  /** Pauses +- half a quantum, one number per turn from the stream of its agent. Source: trace specification 2.3. */
+  #dequantise(name: string, template: SessionTemplate, agentBase: number, turnBase: number): void {
+    const { agents, turns } = this;
+    const { readPauseMs } = this.#templates.turns;
+    const quantum = this.#trace.header.interpretation.quantumMs;
+    for (let a = agentBase; a < agents.count; a++) {
+      const agentName = this.#trace.strings[this.#trace.agent.id[agents.source[a]!]!]!;
+      const stream = this.#stream('dequantise', `${name}/${agentName}`);
+      for (let t = agents.turnFrom[a]! + 1; t < agents.turnTo[a]!; t++) {
+        const read = readPauseMs[template.turnFrom + t - turnBase]! + quantum * (stream.double() - 0.5);
+        turns.pauseMs[t] = transformedPause(Math.max(0, read), this.#options);
+      }
+    }
+  }
+
   #enter(entry: MidlifeEntry, agentBase: number, turnBase: number): void {
     const { agents, turns } = this;
     for (let i = 0; i < entry.firstTurn.length; i++) {
@@ -257,17 +274,20 @@ class TraceWorkload implements Workload {
   }
 
   #byStart(): Int32Array {
-    const { startMs } = this.plays;
-    return Int32Array.from({ length: this.plays.count }, (_, play) => play).sort((a, b) => startMs[a]! - startMs[b]! || a - b);
+    const { startMs, count } = this.plays;
+    const order = Int32Array.from({ length: count }, (_, play) => play);
+    let sorted = true;
+    for (let play = 1; play < count; play++) sorted &&= startMs[play - 1]! <= startMs[play]!;
+    return sorted ? order : order.sort((a, b) => startMs[a]! - startMs[b]! || a - b);
   }
 
   #hashed(): string {
     const hash = new WorkloadHash(this.#trace, this.#options, this.#seed, this.#replication);
     const { plays, agents, turns } = this;
-    for (const column of [plays.session, plays.startMs, plays.sendsHints]) hash.add(column.subarray(0, plays.count));
+    hash.add(this.#plan.kept);
+    for (const column of [plays.session, plays.startMs]) hash.add(column.subarray(0, plays.count));
     for (const column of [agents.firstTurn, agents.firstDelayMs]) hash.add(column.subarray(0, agents.count));
-    for (const column of [turns.promptTokens, turns.outputTokens, turns.pauseMs, turns.branch, turns.depthBlocks, turns.reusableTokens])
-      hash.add(column.subarray(0, turns.count));
+    for (const column of [turns.promptTokens, turns.outputTokens, turns.pauseMs]) hash.add(column.subarray(0, turns.count));
     return hash.hex();
   }
 

@@ -35,8 +35,13 @@ export function estimatedApiMs(inTokens: number, outTokens: number): number {
   return Math.floor((9_700_000 + 158_000 * outTokens + 118 * inTokens + 5_000) / 10_000);
 }
 
+/** Scale, then cap, then whole ms. */
+export function transformedPause(pauseMs: number, options: PauseOptions): number {
+  return Math.min(Math.round(pauseMs * options.scalePause), options.gapCapMs);
+}
+
 /**
- * Pause before a request that is not the first of its agent, after all transforms.
+ * Pause before a request that is not the first of its agent, as the mode reads it, before scale and cap.
  * The recorded pause of a joining request is counted from the agents that join, and the closed loop does the same. `ignoresJoin` =
  * those agents are not replayed: the pause is counted from the agent's own previous response and so contains their run.
  */
@@ -49,7 +54,7 @@ export function pauseBefore(trace: Trace, request: number, ignoresJoin: boolean,
     const own = Math.max(0, startMs[request]! - startMs[request - 1]! - apiMs(trace, request - 1));
     pause = options.pauses === 'debiased' ? Math.max(0, own - pauseBias(trace, request)) : own;
   }
-  return Math.min(Math.round(pause * options.scalePause), options.gapCapMs);
+  return pause;
 }
 
 /** Kind of the pause before a request, a code of PAUSE_KINDS. `first` = first request of its agent. */

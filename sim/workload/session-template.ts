@@ -5,7 +5,7 @@
 import type { BranchTable } from '../../control/blocks.ts';
 import type { Trace } from '../../traces/columns.ts';
 import { AgentTemplates, BranchTemplates, TurnTemplates } from './columns.ts';
-import { pauseBefore, pauseKindOf } from './pauses.ts';
+import { pauseBefore, pauseKindOf, transformedPause } from './pauses.ts';
 import { PromptChains } from './prompt-chains.ts';
 import { replayedOutput, type SessionPlan, scaledPosition, unscaledPrefix } from './session-plan.ts';
 import { SharedPrefixes } from './shared-prefixes.ts';
@@ -43,11 +43,14 @@ export class SessionTemplates {
   readonly #chains: PromptChains;
   readonly #shared: SharedPrefixes;
   readonly #built = new Map<number, SessionTemplate>();
+  /** Row of each agent of the trace inside its template. */
+  readonly #rowOf: Int32Array;
 
   constructor(trace: Trace, options: WorkloadOptions, plan: SessionPlan, branches: BranchTable) {
     this.#trace = trace;
     this.#options = options;
     this.#plan = plan;
+    this.#rowOf = new Int32Array(trace.agentCount);
     this.#chains = new PromptChains(trace, options, branches);
     // File-wide ids say what is shared; a declared level would contradict them.
     this.#shared = new SharedPrefixes(branches, this.#chains.ratio, trace.header.idScope === 'file' ? 'none' : options.sharing);
@@ -75,7 +78,8 @@ export class SessionTemplates {
     for (let row = agentFrom; row < agentTo; row++) this.#addPauses(row, turnFrom, row === agentFrom);
     this.#chains.begin(session);
     for (let row = agentFrom; row < agentTo; row++) this.#share(session, row, fleet);
-    for (const turn of this.#inTimeOrder(agentFrom, agentTo, turnFrom, turnTo)) this.#addPrompt(agentFrom, turn);
+    if (agentTo - agentFrom === 1) for (let turn = turnFrom; turn < turnTo; turn++) this.#addPrompt(agentFrom, turn);
+    else for (const turn of this.#inTimeOrder(turnFrom, turnTo)) this.#addPrompt(agentFrom, turn);
     this.#encode(turnFrom, turnTo);
     return { session, turnFrom, turnTo, agentFrom, agentTo, branchFrom, branchTo: this.branches.count };
   }
@@ -86,15 +90,15 @@ export class SessionTemplates {
     const { agent, session: sessions } = this.#trace;
     const agentBase = agents.count;
     const turnBase = this.turns.count;
-    const rowOf = new Map<number, number>();
+    const rowOf = this.#rowOf;
     for (let a = sessions.agentFrom[session]!; a < sessions.agentFrom[session + 1]!; a++) {
       const kept = this.#plan.kept[a]!;
       if (kept === 0) continue;
       agents.reserve(1);
       const row = agents.count++;
       const parent = agent.parent[a]!;
-      const parentRow = parent < 0 ? -1 : rowOf.get(parent)!;
-      rowOf.set(a, row - agentBase);
+      const parentRow = parent < 0 ? -1 : rowOf[parent]!;
+      rowOf[a] = row - agentBase;
       agents.parent[row] = parentRow;
       agents.source[row] = a;
       agents.turnFrom[row] = this.turns.count - turnBase;
@@ -150,7 +154,8 @@ export class SessionTemplates {
       const joins = (turns.edges[t]! & EDGE_JOINS) !== 0;
       const kind = pauseKindOf(this.#trace, r, t === from, joins);
       turns.pauseKind[t] = kind;
-      turns.pauseMs[t] = t === from ? 0 : pauseBefore(this.#trace, r, ignored?.has(r) ?? false, this.#options);
+      turns.readPauseMs[t] = t === from ? 0 : pauseBefore(this.#trace, r, ignored?.has(r) ?? false, this.#options);
+      turns.pauseMs[t] = transformedPause(turns.readPauseMs[t]!, this.#options);
       turns.turnClass[t] = root ? rootClass(kind) : CLASS_SUBAGENT;
     }
   }
@@ -166,9 +171,8 @@ export class SessionTemplates {
   }
 
   /** Turns of a session as they happened: by recorded start, then by position. */
-  #inTimeOrder(agentFrom: number, agentTo: number, turnFrom: number, turnTo: number): readonly number[] {
+  #inTimeOrder(turnFrom: number, turnTo: number): readonly number[] {
     const order = Array.from({ length: turnTo - turnFrom }, (_, i) => turnFrom + i);
-    if (agentTo - agentFrom === 1) return order;
     const { startMs } = this.#trace.request;
     const { request } = this.turns;
     return order.sort((x, y) => startMs[request[x]!]! - startMs[request[y]!]! || x - y);

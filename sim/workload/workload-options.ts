@@ -29,6 +29,8 @@ export interface WorkloadOptions {
   readonly pauses: 'recorded' | 'debiased';
   /** `root` ignores children and the anchors they cause (acceptance tables). */
   readonly agents: 'tree' | 'root';
+  /** Spreads equal recorded arrivals, and pauses, over the quantum of the trace's clock. */
+  readonly dequantise: boolean;
   /** Cap on pauses, ms; Infinity = none. */
   readonly gapCapMs: number;
   readonly sharing: 'none' | 'tools' | 'tools+system' | 'fleet';
@@ -59,6 +61,7 @@ export interface WorkloadOptions {
 export const WORKLOAD_DEFAULTS = {
   pauses: 'debiased',
   agents: 'tree',
+  dequantise: false,
   gapCapMs: Number.POSITIVE_INFINITY,
   sharing: 'none',
   fleetShare: 0,

@@ -126,7 +126,7 @@ export interface Workload {
   hints(turn: number): Readonly<Record<string, unknown>> | undefined;
   /** Whether a play sends hints when only `share` (0..1) of them do: one keyed draw per play, so a larger share adds plays and drops none. */
   hinting(play: number, share: number): boolean;
-  /** sha256 (hex) over every drawn quantity and what it was drawn from. */
+  /** sha256 (hex) over every drawn quantity and what it was drawn from; the same for arms that differ in block size or share of hints. */
   readonly hash: string;
   /** Facts for reports. */
   readonly facts: WorkloadFacts;
