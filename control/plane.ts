@@ -111,6 +111,7 @@ class Plane implements InspectablePlane {
     });
     this.#effects = options.effects;
     this.#level = options.recordLevel;
+    this.router.scoreAll = this.#level !== 'off';
     this.retention =
       typeof retention !== 'function'
         ? retention

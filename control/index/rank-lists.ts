@@ -6,13 +6,13 @@
  *     sparse   [ count, class k, rank, value, rank, value, … ]     room for 2^k pairs
  *     dense    [ count, -1, value of rank 0, value of rank 1, … ]  one word per rank
  *
- * A list is dense when more than max(16, ranks/8) ranks are in it, so a system prompt that everybody holds is read by rank and
+ * A list is dense when more than max(4, ranks/8) ranks are in it, so a system prompt that everybody holds is read by rank and
  * never walked pair by pair. Value 0 means absent. Source: data-structures specification 3.
  */
 
 const HEADER = 2;
 const DENSE = -1;
-const MIN_DENSE = 16;
+const MIN_DENSE = 4;
 
 /** Branch to (rank, value) pairs. Values are any non-zero int32. */
 export class RankLists {

@@ -74,6 +74,7 @@ export class RouterFixture {
 
   /** Decides and returns the score of every rank, in rank order (canonical order must equal rank order). */
   scores(request: RouteRequest): number[] {
+    this.router.scoreAll = true;
     this.router.decide(request, 0);
     return [...this.router.engine.scores.subarray(0, this.router.eligible)];
   }

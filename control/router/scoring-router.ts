@@ -10,6 +10,7 @@ import { PredictingIndex } from '../index/predicting-index.ts';
 import type { AttemptId, KvEventBatch, Millis, PrefixIndex, RankId, RouteRequest, WorkerChange, WorkerReport } from '../ports.ts';
 import { type BookingRequest, Bookings } from './bookings.ts';
 import { cachedTokens, FEATURES, type FeatureInput, type Stage } from './features.ts';
+import { CostScan, scannableCost } from './cost-scan.ts';
 import { HashRing } from './hash-ring.ts';
 import type { FeatureRef, Policy } from './policy.ts';
 import { RANK_ABSENT, RANK_LOST, RankTable } from './rank-table.ts';
@@ -57,6 +58,10 @@ export class ScoringRouter implements FeatureSource {
   dropped = { excluded: 0, capacity: 0 };
   /** Why the last decision chose nobody. */
   refusal = '';
+  /** Fast path of cost policies; null if the policy is of another kind. */
+  readonly scan: CostScan | null;
+  /** Score every row even where the fast path would do; needed for score tables. */
+  scoreAll = false;
   #filtered = new Int32Array(16);
   readonly #keys: { id: string; attemptNumber: number; rows: Int32Array; hash: Uint32Array };
   readonly #booking: BookingRequest = {
@@ -102,6 +107,8 @@ export class ScoringRouter implements FeatureSource {
       blockTokens: 1,
       fellBack: false,
     };
+    const weights = stage === 'aggregated' ? scannableCost(policy) : null;
+    this.scan = weights === null ? null : new CostScan(this.input, weights, policy.ties.eps);
     this.#keys = { id: '', attemptNumber: 0, rows: this.rows, hash: this.table.hash };
   }
 
@@ -128,7 +135,10 @@ export class ScoringRouter implements FeatureSource {
     this.#read(request, nowMs);
     this.refusal = this.#eligibility(request);
     if (this.refusal !== '') return -1;
-    const { input, policy } = this;
+    const { input, policy, scan } = this;
+    if (scan !== null && !this.scoreAll && this.rows === this.table.ready && request.depthBlocks <= input.fullBlocks) {
+      return scan.choose(request, this.engine.seed);
+    }
     if (policy.readsMatch && input.constants.c !== 0) this.index.match(request.branch, request.depthBlocks, nowMs, input.match);
     if (policy.readsActive && policy.load.assumeKvReuse) {
       this.bookings.overlap(request.branch, Math.min(request.depthBlocks, input.fullBlocks), input.active);
