@@ -139,7 +139,7 @@ export function checkArms(root: LocatedMap, arms: readonly ArmTree[], problems: 
   }
   const first = arms[0]?.name ?? 'default';
   const baseline = root.entries.get('baseline')?.node;
-  if (baseline === undefined || arms.length === 0) return first;
+  if (baseline === undefined || problems.length > 0) return first;
   const name = toValue(baseline);
   if (typeof name === 'string' && seen.has(name)) return name;
   const message = `got ${shown(name)}, expected the name of an arm`;

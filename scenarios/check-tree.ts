@@ -32,8 +32,23 @@ export function checkTree(root: LocatedMap, context: CheckContext): Problem[] {
     const key = problem.path ?? '';
     if (!found.has(key)) found.set(key, problem);
   }
+  for (const problem of found.values())
+    if (problem.code === 'E_REQUIRED' && isMisspeltHere(problem, found)) found.delete(problem.path ?? '');
   new LeafCheck(context, found, root).visit(root, SCENARIO_SCHEMA, []);
   return [...found.values()];
+}
+
+/** A required key that stands beside in a misspelt form is one mistake, not two. */
+function isMisspeltHere(missing: Problem, found: ReadonlyMap<string, Problem>): boolean {
+  const [holder, key] = splitLast(missing.path ?? '');
+  return [...found.values()].some(
+    (problem) => problem.code === 'E_UNKNOWN_KEY' && splitLast(problem.path ?? '')[0] === holder && problem.hint?.includes(`"${key}"`),
+  );
+}
+
+function splitLast(path: string): [string, string] {
+  const dot = path.lastIndexOf('.');
+  return dot < 0 ? ['', path] : [path.slice(0, dot), path.slice(dot + 1)];
 }
 
 interface StructuralError {
@@ -325,6 +340,7 @@ class LeafCheck {
       );
       return;
     }
+    if ([...node.entries.keys()].some((key) => !['use', 'with', 'name'].includes(key))) return;
     const use = node.entries.get('use')?.node;
     const isPart = steps[0] === 'arms' && use === undefined;
     if (use === undefined && !isPart) {

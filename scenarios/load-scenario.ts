@@ -16,7 +16,7 @@ import { fileExists, readSource, resolveExtends, type SourceFile } from './exten
 import { declaredInert, type InertLeaf, trackReads, unreadInert } from './inert-fields.ts';
 import { cloneTree, eachLeaf, type LocatedMap, namedPath, nodeAt, type Origin, type PathStep, toValue } from './located-tree.ts';
 import { finishMerge } from './merge.ts';
-import { findPackageRoot, type PolicyCatalogue, PresetStore } from './presets.ts';
+import { findPackageRoot, type PolicyCatalogue, type PresetStore, presetStore } from './presets.ts';
 import { type Place, placeOf, sortProblems } from './problem-place.ts';
 import { parseScalar, SCALAR_NAMES, type ScalarKind } from './scalars.ts';
 import type { Scenario } from './scenario.gen.ts';
@@ -126,7 +126,7 @@ class Loader {
     this.#options = options;
     this.#packageRoot = options.packageRoot ?? findPackageRoot();
     this.#cwd = options.cwd ?? process.cwd();
-    this.#presets = new PresetStore(this.#packageRoot);
+    this.#presets = presetStore(this.#packageRoot);
   }
 
   load(source: ScenarioSource): LoadedScenario {
@@ -163,11 +163,16 @@ class Loader {
     expandDefaults(base, this.#presets);
     const check = this.#checkContext(file);
     problems.push(...checkTree(base, check));
-    const armTrees = expandArms(root, problems);
+    const isSound = problems.length === 0;
+    const armProblems: Problem[] = [];
+    const armTrees = expandArms(root, armProblems);
+    // What an arm sets may only be missing because the base is broken there.
+    problems.push(...armProblems.filter((problem) => isSound || problem.code !== 'E_UNKNOWN_KEY'));
     const baseline = checkArms(root, armTrees, problems);
+    const compared = root.entries.has('arms') || root.entries.has('matrix');
     for (const arm of armTrees) {
       expandDefaults(arm.tree, this.#presets);
-      problems.push(...checkTree(arm.tree, check));
+      if (compared) problems.push(...checkTree(arm.tree, check));
     }
     if (problems.length === 0)
       for (const tree of [base, ...armTrees.map((arm) => arm.tree)]) problems.push(...checkMeaning(tree, this.#presets));

@@ -50,7 +50,9 @@ export function emptyMap(origin: Origin): LocatedMap {
 export function toValue(node: LocatedNode): unknown {
   if (node.type === 'scalar') return node.value;
   if (node.type === 'list') return node.items.map(toValue);
-  return Object.fromEntries([...node.entries].map(([key, entry]) => [key, toValue(entry.node)]));
+  const value: Record<string, unknown> = {};
+  for (const [key, entry] of node.entries) value[key] = toValue(entry.node);
+  return value;
 }
 
 /** Tree of a plain value; every node has the same origin. */
@@ -67,10 +69,10 @@ export function fromValue(value: unknown, origin: Origin): LocatedNode {
 /** Deep copy; origins are shared. */
 export function cloneTree<T extends LocatedNode>(node: T): T {
   if (node.type === 'scalar') return node;
-  const replaces = node.replaces === true ? { replaces: true } : {};
-  if (node.type === 'list') return { ...node, ...replaces, items: node.items.map(cloneTree) };
-  const entries = new Map([...node.entries].map(([key, entry]) => [key, { keyOrigin: entry.keyOrigin, node: cloneTree(entry.node) }]));
-  return { ...node, ...replaces, entries };
+  if (node.type === 'list') return { ...node, items: node.items.map(cloneTree) };
+  const entries = new Map<string, LocatedEntry>();
+  for (const [key, entry] of node.entries) entries.set(key, { keyOrigin: entry.keyOrigin, node: cloneTree(entry.node) });
+  return { ...node, entries };
 }
 
 /** One step of a path: a key, or an index of a list. */

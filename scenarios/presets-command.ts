@@ -11,7 +11,8 @@ import {
   PRESET_KINDS,
   type Preset,
   type PresetKind,
-  PresetStore,
+  type PresetStore,
+  presetStore,
 } from './presets.ts';
 import { formatScalar, SCALAR_NAMES, type ScalarKind } from './scalars.ts';
 import { didYouMean } from './spelling.ts';
@@ -26,7 +27,7 @@ const WIDTH = 100;
 
 /** All presets, those of one kind, or the facts of one preset (`name` or `name@version`). */
 export function runPresets(kind?: string, name?: string, options: PresetsOptions = {}): CommandOutput {
-  const store = new PresetStore(options.packageRoot ?? findPackageRoot());
+  const store = presetStore(options.packageRoot ?? findPackageRoot());
   const policies = options.policies ?? [];
   const kinds: readonly string[] = [
     ...PRESET_KINDS.filter((k) => store.list(k).length > 0),

@@ -178,6 +178,15 @@ export class PresetStore {
   }
 }
 
+const STORES = new Map<string, PresetStore>();
+
+/** The store of a package root; one per root and process, since released presets never change. */
+export function presetStore(packageRoot: string): PresetStore {
+  let store = STORES.get(packageRoot);
+  if (store === undefined) STORES.set(packageRoot, (store = new PresetStore(packageRoot)));
+  return store;
+}
+
 /** Highest version of `name` among `name@version` texts. */
 export function newestOf(name: string, refs: readonly string[]): string | undefined {
   const versions = refs.map(parsePresetRef).filter((ref) => ref?.name === name);

@@ -243,14 +243,13 @@ function trimmed(value: bigint, scale: bigint, digits: number): string {
   return fraction === '' ? `${value / scale}` : `${value / scale}.${fraction}`;
 }
 
-/** Bytes to IEC where that is whole, else SI, else plain bytes. */
+/** Bytes to the shortest exact text, IEC before SI, larger units first. */
 export function formatSize(bytes: number): string {
-  if (bytes === 0) return '0B';
   const exact = BigInt(bytes);
-  for (const unit of ['TiB', 'GiB', 'MiB', 'KiB', 'TB', 'GB', 'MB', 'kB']) {
-    if (exact % SIZE_UNITS[unit]! === 0n) return `${exact / SIZE_UNITS[unit]!}${unit}`;
-  }
-  return `${exact}B`;
+  const fits = ['TiB', 'GiB', 'MiB', 'KiB', 'TB', 'GB', 'MB', 'kB', 'B'].filter((unit) => exact % SIZE_UNITS[unit]! === 0n);
+  if (exact === 0n) return '0B';
+  const texts = fits.map((unit) => ({ digits: `${exact / SIZE_UNITS[unit]!}`.length, text: `${exact / SIZE_UNITS[unit]!}${unit}` }));
+  return texts.reduce((best, form) => (form.digits < best.digits ? form : best)).text;
 }
 
 /** Bytes per ms to text, e.g. 5e7 to `50GB/s`. */

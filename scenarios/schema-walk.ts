@@ -93,7 +93,7 @@ export function eachField(
     visit(at, child, field);
     eachField(visit, child, at);
   }
-  if (field.items !== undefined) {
+  if (field.items !== undefined && field['x-open'] !== true) {
     if (field.items.properties === undefined) visit(`${path}[]`, field.items, field);
     eachField(visit, field.items, `${path}[]`);
   }

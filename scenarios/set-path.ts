@@ -180,7 +180,7 @@ export function setAt(root: LocatedMap, steps: readonly PathStep[], value: Locat
   for (const [i, step] of steps.entries()) {
     const last = i === steps.length - 1;
     if (holder.type === 'list' && typeof step === 'number') {
-      const next: LocatedNode = last ? value : asHolder(holder.items[step], origin);
+      const next: LocatedNode = last ? value : asHolder(holder.items[step], steps[i + 1]!, origin);
       holder.items[step] = next;
       holder = next;
     } else if (holder.type === 'map') {
@@ -189,7 +189,7 @@ export function setAt(root: LocatedMap, steps: readonly PathStep[], value: Locat
       if (last && value.type === 'scalar' && value.value === null) holder.entries.delete(key);
       else if (last) holder.entries.set(key, { keyOrigin: entry?.keyOrigin ?? origin, node: value });
       else {
-        const node = asHolder(entry?.node, origin);
+        const node = asHolder(entry?.node, steps[i + 1]!, origin);
         holder.entries.set(key, { keyOrigin: entry?.keyOrigin ?? origin, node });
         holder = node;
       }
@@ -197,9 +197,11 @@ export function setAt(root: LocatedMap, steps: readonly PathStep[], value: Locat
   }
 }
 
-function asHolder(node: LocatedNode | undefined, origin: Origin): LocatedNode {
-  if (node === undefined) return emptyMap(origin);
-  if (node.type !== 'scalar') return node;
+/** The node as something that holds `step`: a preset shorthand is lifted, a value of the wrong shape (an error elsewhere) replaced. */
+function asHolder(node: LocatedNode | undefined, step: PathStep, origin: Origin): LocatedNode {
+  if (typeof step === 'number') return node?.type === 'list' ? node : { type: 'list', origin, items: [] };
+  if (node === undefined || node.type === 'list') return emptyMap(origin);
+  if (node.type === 'map') return node;
   const map = emptyMap(node.origin);
   if (typeof node.value === 'string') map.entries.set('use', { keyOrigin: node.origin, node });
   return map;
