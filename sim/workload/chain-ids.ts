@@ -12,7 +12,8 @@ const PACK = 1 << 26;
 export class ChainIds {
   #branch = new Int32Array(256).fill(-1);
   #offset = new Int32Array(256);
-  /** Ids 0..high-1 may be set. */
+  /** Dense ids outside [low, high) are not set. */
+  #low = DENSE_IDS;
   #high = 0;
   readonly #sparse = new Map<number, number>();
 
@@ -35,13 +36,15 @@ export class ChainIds {
     }
     if (id >= this.#branch.length) this.#grow(id + 1);
     if (id >= this.#high) this.#high = id + 1;
+    if (id < this.#low) this.#low = id;
     this.#branch[id] = branch;
     this.#offset[id] = offset;
   }
 
-  /** Forgets all ids, keeps the memory. Cost O(largest id). */
+  /** Forgets all ids, keeps the memory. Cost O(largest - smallest dense id). */
   clear(): void {
-    this.#branch.fill(-1, 0, this.#high);
+    if (this.#low < this.#high) this.#branch.fill(-1, this.#low, this.#high);
+    this.#low = DENSE_IDS;
     this.#high = 0;
     this.#sparse.clear();
   }

@@ -12,7 +12,7 @@ import { SessionTemplates } from './session-template.ts';
 import type { Workload } from './workload.ts';
 import { WORKLOAD_DEFAULTS, type WorkloadOptions } from './workload-options.ts';
 
-const RUNS = Number(process.env.KVCAST_RUNS ?? 200);
+const RUNS = Number(process.env.KVCAST_RUNS ?? 100);
 const OPTIONS: WorkloadOptions = {
   ...{ ...WORKLOAD_DEFAULTS, blockTokens: 64, contextLimit: 1e9, resample: 'none' },
   arrivals: { mode: 'open', process: 'fixed', ratePerMs: 1 / 1000 },

@@ -7,7 +7,7 @@ import { randomSessions, runsOf } from './random-sessions.ts';
 import type { Workload } from './workload.ts';
 import { WORKLOAD_DEFAULTS, type WorkloadOptions } from './workload-options.ts';
 
-const RUNS = Number(process.env.KVCAST_RUNS ?? 100);
+const RUNS = Number(process.env.KVCAST_RUNS ?? 50);
 const BASE: WorkloadOptions = {
   ...{ ...WORKLOAD_DEFAULTS, blockTokens: 64, contextLimit: 1e9 },
   arrivals: { mode: 'open', process: 'gamma', cv: 1.2, ratePerMs: 1 / 60_000 },
@@ -102,9 +102,7 @@ describe('materialised workload', () => {
           requests: a.requests.map((r) => ({
             ...r,
             // Injective, and no two ids stay neighbours.
-            runs: runsOf(
-              r.runs.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, i) => 1_000_003 - 3 * (first + i))),
-            ),
+            runs: runsOf(r.runs.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, i) => 20_003 - 3 * (first + i)))),
           })),
         })),
       }));

@@ -9,7 +9,7 @@ import { randomSessions } from './random-sessions.ts';
 import type { Workload } from './workload.ts';
 import { WORKLOAD_DEFAULTS, type WorkloadOptions } from './workload-options.ts';
 
-const RUNS = Number(process.env.KVCAST_RUNS ?? 150);
+const RUNS = Number(process.env.KVCAST_RUNS ?? 100);
 const OPEN = { mode: 'open', process: 'fixed', ratePerMs: 1 } as const;
 
 const choices = fc.record({
