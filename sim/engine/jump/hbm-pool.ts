@@ -8,7 +8,7 @@
  * refresh, merge or eviction made stale are recognised and skipped.
  * Source: engine specification 4.7, retention specification 4.1 and 7, worker port (claims).
  */
-import { DOOMED, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, SOFT } from './segment-columns.ts';
+import { DOOMED, DUE, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, SOFT } from './segment-columns.ts';
 import { SegmentPool } from './segment-pool.ts';
 
 /** What a claim asks for. */
@@ -28,7 +28,6 @@ export class HbmPool extends SegmentPool {
   private heapSegment = new Int32Array(16);
   private heapGeneration = new Int32Array(16);
   private heapSize = 0;
-  private due: number[] = [];
 
   /** Earliest deadline of a live claim; Infinity if none. */
   get nextExpiryMs(): number {
@@ -142,29 +141,37 @@ export class HbmPool extends SegmentPool {
     }
   }
 
-  /** All claims of one deadline; drops go in queue order. */
+  /** All claims of one deadline; drops go in queue order. Returns whether content was dropped. */
   private expireInstant(until: number): boolean {
-    const due = this.due;
-    due.length = 0;
+    let dropped = false;
     while (this.nextExpiryMs === until) {
       const s = this.heapSegment[0]!;
       this.pop();
-      const blocks = this.to[s]! - this.from[s]!;
-      this.totals.claimsExpired += blocks;
+      this.totals.claimsExpired += this.to[s]! - this.from[s]!;
       this.touched++;
       if (this.drop[s] === 0) {
         this.remark(s, 0);
         this.mergeAround(s);
       } else if (this.ref[s]! > 0) this.mark[s] = DOOMED;
       else {
-        // Out of the claims now, so that a second heap entry does not count it again.
-        this.mark[s] = 0;
-        due.push(s);
+        this.mark[s] = DUE;
+        dropped = true;
       }
     }
-    if (due.length > 1) due.sort((a, b) => this.seq[a]! - this.seq[b]!);
-    for (const s of due) this.forget(s, this.to[s]! - this.from[s]!);
-    return due.length > 0;
+    // What is due now stands at the old end of the two lists; a drop may cut another due segment in two.
+    while (dropped) {
+      const soft = this.dueHead(SOFT);
+      const lease = this.dueHead(LEASE);
+      if (soft === NONE && lease === NONE) break;
+      const s = soft === NONE || (lease !== NONE && this.seq[lease]! < this.seq[soft]!) ? lease : soft;
+      this.forget(s, this.to[s]! - this.from[s]!);
+    }
+    return dropped;
+  }
+
+  private dueHead(list: number): number {
+    const s = this.oldest[list]!;
+    return s !== NONE && this.mark[s] === DUE ? s : NONE;
   }
 
   private mergeAround(s: number): void {

@@ -19,16 +19,7 @@ import { DecodeRun } from './decode-run.ts';
 import { HbmPool } from './hbm-pool.ts';
 import { IntMap } from './int-map.ts';
 import { ENDINGS, LINGERING, PREFILL_ONLY, RUNNING } from './request-slots.ts';
-import {
-  BY_BUDGET,
-  BY_GATE,
-  BY_ISL_GATE,
-  BY_RESERVED,
-  BY_SEQS,
-  BY_WATERMARK,
-  NOT_BLOCKED,
-  Scheduler,
-} from './scheduler.ts';
+import { BY_BUDGET, BY_GATE, BY_ISL_GATE, BY_RESERVED, BY_SEQS, BY_WATERMARK, NOT_BLOCKED, Scheduler } from './scheduler.ts';
 import { LEASE, NONE, SOFT } from './segment-columns.ts';
 import { zeroCounters } from './zero-counters.ts';
 
@@ -335,6 +326,7 @@ export class JumpWorker implements Worker {
     } else if (this.nextClass === EVENT_CLASS.lifecycle) {
       if (this.phase === RUN) this.materialise(atMs, EVENT_CLASS.lifecycle);
       this.passTime(atMs);
+      this.pool.expire(atMs, false);
       this.stop(atMs, 'handback', 'drained');
     } else if (this.nextClass === EVENT_CLASS.schedule) {
       this.passTime(atMs);
@@ -344,7 +336,10 @@ export class JumpWorker implements Worker {
       this.passTime(atMs);
       if (this.pool.expire(atMs, true)) {
         if (!this.inFlight) this.publish(atMs);
-        else if (this.phase === RUN) this.eventStep = this.run.scheduled;
+        else if (this.phase === RUN) {
+          this.eventStep = this.run.scheduled;
+          if (this.scheduler.blocked !== NOT_BLOCKED) this.cut(atMs);
+        }
       }
     }
     this.refresh();
@@ -420,6 +415,7 @@ export class JumpWorker implements Worker {
     else if (horizon > 1 && (blocked === BY_GATE || blocked === BY_ISL_GATE || blocked === BY_BUDGET)) {
       // Without chunking the reason depends on the head's hits, which evictions shorten.
       horizon = this.config.chunkedPrefill ? scheduler.gateHorizon(horizon) : 1;
+      if (scheduler.evictionHelps && horizon > 1) horizon = 1 + decode.stepsWithNeed(pool.hashless, horizon - 1);
     }
     const n = decode.count;
     run.begin(this.parts.timer, n, decode.kvTokens - n, decode.maxKvTokens - 1, horizon, tMs, this.factor);

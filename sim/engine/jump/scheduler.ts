@@ -14,7 +14,7 @@ import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
 import { DecodeSet } from './decode-set.ts';
 import type { HbmPool } from './hbm-pool.ts';
 import type { HostPath } from './host-path.ts';
-import { PREEMPTED, QUEUED, RequestSlots, RESTORING, RUNNING, SlotList } from './request-slots.ts';
+import { PREEMPTED, QUEUED, RESTORING, RequestSlots, RUNNING, SlotList } from './request-slots.ts';
 import { NONE } from './segment-columns.ts';
 
 /** Why the waiting loop ended with a candidate left. */
@@ -46,6 +46,10 @@ export class Scheduler {
   itemTokens = new Int32Array(16);
   itemCount = 0;
   blocked = NOT_BLOCKED;
+  /**
+   * The head asks for the blocks of one chunk and for its idle hits: it asks for less once an eviction cuts its cached prefix.
+   */
+  evictionHelps = false;
   /** The last schedule() preempted or failed somebody. */
   disturbed = false;
   /** End of the last executed step. */
@@ -103,6 +107,7 @@ export class Scheduler {
     this.nowMs = nowMs;
     this.itemCount = 0;
     this.blocked = NOT_BLOCKED;
+    this.evictionHelps = false;
     this.disturbed = false;
     this.threshold = this.stepThreshold();
     this.budget = this.config.maxBatchedTokens;
@@ -370,7 +375,10 @@ export class Scheduler {
       const n = whole < this.budget ? whole : this.budget;
       this.blocked = this.testGates(length, start + n, hit, idle, 0);
       if (this.blocked !== NOT_BLOCKED && this.host?.reclaim()) this.blocked = this.testGates(length, start + n, hit, idle, 0);
-      if (this.blocked !== NOT_BLOCKED) return;
+      if (this.blocked !== NOT_BLOCKED) {
+        this.evictionHelps = this.blocked === BY_GATE && idle > 0;
+        return;
+      }
       waiting.remove(s);
       pool.touch(slots.leaf[s]!, hit, this.nowMs);
       const held = Math.ceil((start + n) / this.bs);
@@ -448,8 +456,7 @@ export class Scheduler {
     const { slots, branches } = this;
     const leaf = slots.leaf[s]!;
     const c = slots.computed[s]!;
-    const shared =
-      this.caching && ((branches.flags[leaf]! & BRANCH_PRIVATE) === 0 || Math.floor(c / this.bs) < branches.start[leaf]!);
+    const shared = this.caching && ((branches.flags[leaf]! & BRANCH_PRIVATE) === 0 || Math.floor(c / this.bs) < branches.start[leaf]!);
     this.removeLoose(s);
     this.decode.add(s, c, slots.limit[s]! - slots.out[s]!, shared);
   }

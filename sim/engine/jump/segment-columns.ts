@@ -28,6 +28,8 @@ export const LEASE = 4;
 const LISTS = 5;
 /** `mark` of a referenced segment whose claim with onExpiry = drop has ended: content goes with the last reference. */
 export const DOOMED = 5;
+/** `mark` of an idle segment that is about to be dropped; such segments never merge. */
+export const DUE = 6;
 /** `list` of a segment that is in no list (referenced). */
 export const IN_USE = 255;
 
@@ -246,7 +248,7 @@ export class SegmentColumns {
   }
 
   protected sameClaim(a: number, b: number): boolean {
-    if (this.mark[a] !== this.mark[b]) return false;
+    if (this.mark[a] !== this.mark[b] || this.mark[a] === DUE) return false;
     return (
       (this.mark[a] !== SOFT && this.mark[a] !== LEASE) ||
       (this.until[a] === this.until[b] &&

@@ -41,7 +41,13 @@ describe('SegmentPool', () => {
             if (p === branches.count) branches.add(-1, 0, length + 1);
             else branches.add(p, 1 + (attach % branches.length[p]!), length + 1);
           }
-          const fast = new SegmentPool(branches, usable, 0, { hbmEvictedBlocks: 0, hbmExpiredBlocks: 0, duplicateBlocks: 0, claimsBroken: 0, claimsExpired: 0 });
+          const fast = new SegmentPool(branches, usable, 0, {
+            hbmEvictedBlocks: 0,
+            hbmExpiredBlocks: 0,
+            duplicateBlocks: 0,
+            claimsBroken: 0,
+            claimsExpired: 0,
+          });
           fast.events = new KvEventBatch();
           const slow = new NaivePool(branches, usable);
           const holders: Holder[] = [];

@@ -19,7 +19,10 @@ export interface ClaimWatcher {
 }
 
 /** Totals that a pool adds to. */
-export type PoolTotals = Pick<WorkerCounters, 'hbmEvictedBlocks' | 'hbmExpiredBlocks' | 'duplicateBlocks' | 'claimsBroken' | 'claimsExpired'>;
+export type PoolTotals = Pick<
+  WorkerCounters,
+  'hbmEvictedBlocks' | 'hbmExpiredBlocks' | 'duplicateBlocks' | 'claimsBroken' | 'claimsExpired'
+>;
 
 /** One tier's pool; all counts in blocks. */
 export class SegmentPool extends SegmentColumns {
@@ -278,6 +281,8 @@ export class SegmentPool extends SegmentColumns {
         return;
       }
       s = before;
+      // A copy that took the place of a dropped block may have joined it.
+      if (this.to[s]! > end) this.split(s, end);
     }
   }
 
