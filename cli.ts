@@ -51,7 +51,7 @@ export function createProgram(): Command {
     await (await import('./commands/simulation.ts')).demo(options);
   });
   simulation(program.command('run <scenario...>').description('Simulate a scenario: every arm with its metrics and intervals.'))
-    .option('--arm NAME', 'only this arm')
+    .option('--arm <NAME>', 'only this arm')
     .option('--enforce-slo', 'exit 10 if a run-scope SLO of level error fails')
     .action(async (scenarios, options) => {
       await (await import('./commands/simulation.ts')).run(scenarios, options);
@@ -59,15 +59,15 @@ export function createProgram(): Command {
   simulation(
     program.command('compare <scenario>').description('Compare arms on the same workload: paired differences, intervals, verdicts.'),
   )
-    .option('--baseline ARM', 'reference (default: scenario, else first arm)')
+    .option('--baseline <ARM>', 'reference (default: scenario, else first arm)')
     .option('--detailed-exitcode', '4 if any verdict is improved or regressed')
     .option('--enforce-slo', '10 if a run-scope SLO of level error fails')
     .action(async (scenario, options) => {
       await (await import('./commands/simulation.ts')).compare(scenario, options);
     });
   simulation(program.command('sweep <scenario>').description('One row per value of an axis: what a parameter does.'))
-    .requiredOption('--sweep AXIS', 'ttl=5m,15m,1h  workers=4..16:4  workers=1..64*2; repeatable', collect, [])
-    .option('--baseline ARM', 'reference inside each point')
+    .requiredOption('--sweep <AXIS>', 'ttl=5m,15m,1h  workers=4..16:4  workers=1..64*2; repeatable', collect, [])
+    .option('--baseline <ARM>', 'reference inside each point')
     .action(async (scenario, options) => {
       await (await import('./commands/simulation.ts')).sweep(scenario, options);
     });
@@ -77,8 +77,8 @@ export function createProgram(): Command {
     },
   );
   output(program.command('schema [kind]').description('JSON Schema of scenarios, or a scenario with the origin of every value.'))
-    .option('--resolved FILE', 'resolved scenario with origins')
-    .option('--field PATH', 'one field: type, range, default, meaning')
+    .option('--resolved <FILE>', 'resolved scenario with origins')
+    .option('--field <PATH>', 'one field: type, range, default, meaning')
     .action(async (kind, options) => {
       await (await import('./commands/knowledge.ts')).schema(kind, options);
     });
@@ -99,17 +99,16 @@ export function createProgram(): Command {
 function traceCommands(program: Command): void {
   const trace = program.command('trace').description('What agents did: inspect and convert traces.');
   output(trace.command('inspect <file>').description('Statistics, reuse, TTL curve, hygiene findings. FILE: file, directory or -'))
-    .option('--format NAME', 'skip detection')
-    .option('--skip-bad N', 'tolerate up to N bad sessions', integer('--skip-bad'))
+    .option('--format <NAME>', 'skip detection')
+    .option('--skip-bad <N>', 'tolerate up to N bad sessions', integer('--skip-bad'))
     .action(async (file, options) => {
       await (await import('./commands/trace.ts')).inspect(file, options);
     });
   output(trace.command('convert <file>').description('Convert a trace, with a report of what was lost.'))
-    .requiredOption('--to FORMAT', 'kvcast or agentic-mooncake')
-    .requiredOption('-o, --output OUT', 'file to write (.gz is compressed), - for stdout')
-    .addOption(new Option('--pauses MODE', 'pauses to write').choices(['debiased', 'recorded']).default('debiased'))
-    .option('--format NAME', 'format of the input')
-    .option('--strict', 'a loss is exit 3 and nothing is written')
+    .requiredOption('--to <FORMAT>', 'kvcast or agentic-mooncake')
+    .requiredOption('-o, --output <OUT>', 'file to write (.gz is compressed), - for stdout')
+    .addOption(new Option('--pauses <MODE>', 'pauses to write').choices(['debiased', 'recorded']).default('debiased'))
+    .option('--format <NAME>', 'format of the input')
     .action(async (file, options) => {
       await (await import('./commands/trace.ts')).convert(file, options);
     });
@@ -121,7 +120,7 @@ function output(command: Command): Command {
     .option('--json', 'one JSON document')
     .option('-q, --quiet', 'no progress, no notes')
     .option('-v, --verbose', 'more on stderr')
-    .addOption(new Option('--color WHEN', 'colour').choices(['auto', 'always', 'never']).default('auto'))
+    .addOption(new Option('--color <WHEN>', 'colour').choices(['auto', 'always', 'never']).default('auto'))
     .option('--ascii', 'no signs beyond ASCII')
     .option('--strict', 'findings become exit 3');
 }
@@ -129,18 +128,17 @@ function output(command: Command): Command {
 /** Options of commands that simulate. */
 function simulation(command: Command): Command {
   return output(command)
-    .option('-o, --out DIR', 'result directory')
-    .option('--set PATH=VALUE', 'override a leaf, repeatable', collect, [])
-    .option('--seed N', 'root seed', integer('--seed'))
-    .option('--reps N', 'replications', integer('--reps'))
-    .option('--jobs N', 'threads', integer('--jobs'))
-    .addOption(new Option('--executor NAME', 'where jobs run').choices(['local', 'threads']))
-    .option('--reporter R[:FILE]', 'text or json, repeatable', collect, [])
-    .option('--metric EXPR', 'add a metric, repeatable', collect, [])
-    .option('--only-rep N', 'one replication', integer('--only-rep'))
+    .option('-o, --out <DIR>', 'result directory')
+    .option('--set <PATH=VALUE>', 'override a leaf, repeatable', collect, [])
+    .option('--seed <N>', 'root seed', integer('--seed'))
+    .option('--reps <N>', 'replications', integer('--reps'))
+    .option('--jobs <N>', 'threads', integer('--jobs'))
+    .addOption(new Option('--executor <NAME>', 'where jobs run').choices(['local', 'threads']))
+    .option('--reporter <name[:file]>', 'text or json, repeatable', collect, [])
+    .option('--metric <EXPR>', 'add a metric, repeatable', collect, [])
+    .option('--only-rep <N>', 'one replication', integer('--only-rep'))
     .option('--verify', 'run everything twice and compare hashes')
-    .option('--time-limit D', 'stop adding replications after this wall time')
-    .option('--no-cache', 'read the trace itself, not its columnar cache')
+    .option('--time-limit <D>', 'stop adding replications after this wall time')
     .option('--force', 'write into a directory of other origin');
 }
 

@@ -8,7 +8,7 @@ import { type LoadedScenario, loadScenario } from '../scenarios/load-scenario.ts
 import { parseScalar } from '../scenarios/scalars.ts';
 import { policyCatalogue } from '../sim/experiment/policies.ts';
 import type { Result } from '../sim/experiment/result.ts';
-import { type PointOutcome, simulatePoint } from '../sim/experiment/simulate-point.ts';
+import { type PointOptions, type PointOutcome, simulatePoint } from '../sim/experiment/simulate-point.ts';
 import { VERSION } from '../version.ts';
 import { exitOf } from './exit-code.ts';
 import { interruption } from './interruption.ts';
@@ -70,20 +70,8 @@ async function one(command: Result['command'], scenario: string, options: Simula
   let outcome: PointOutcome;
   try {
     outcome = await simulatePoint(loaded, {
-      command,
-      kvcastVersion: VERSION,
-      ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
-      ...(options.executor === undefined ? {} : { executor: options.executor }),
+      ...pointOptions(command, loaded, options, stop.signal, base),
       out: options.out ?? `kvcast-out/${loaded.settings.name}`,
-      force: options.force ?? false,
-      metrics: options.metric ?? [],
-      ...(options.arm === undefined ? {} : { onlyArm: options.arm }),
-      ...(options.baseline === undefined ? {} : { baseline: options.baseline }),
-      ...(options.onlyRep === undefined ? {} : { onlyReplication: options.onlyRep }),
-      verify: options.verify ?? false,
-      timeLimitMs: options.timeLimit === undefined ? null : wallTime(options.timeLimit),
-      signal: stop.signal,
-      reproduce: reproduceText(base, loaded, options),
       onStart: ({ plan, replications, threads, sessions }) => {
         const arms = plan.arms.length === 1 ? '1 arm' : `${plan.arms.length} arms`;
         terminal.note(
@@ -96,6 +84,31 @@ async function one(command: Result['command'], scenario: string, options: Simula
     stop.dispose();
   }
   report(outcome, command, options, terminal);
+}
+
+/** What a command's flags say about a point; the caller adds where to write and whom to tell. */
+export function pointOptions(
+  command: Result['command'],
+  loaded: LoadedScenario,
+  options: SimulationOptions,
+  signal: AbortSignal,
+  base: string,
+): Omit<PointOptions, 'out' | 'onStart' | 'onProgress'> {
+  return {
+    command,
+    kvcastVersion: VERSION,
+    ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
+    ...(options.executor === undefined ? {} : { executor: options.executor }),
+    force: options.force ?? false,
+    metrics: options.metric ?? [],
+    ...(options.arm === undefined ? {} : { onlyArm: options.arm }),
+    ...(options.baseline === undefined ? {} : { baseline: options.baseline }),
+    ...(options.onlyRep === undefined ? {} : { onlyReplication: options.onlyRep }),
+    verify: options.verify ?? false,
+    timeLimitMs: options.timeLimit === undefined ? null : wallTime(options.timeLimit),
+    signal,
+    reproduce: reproduceText(base, loaded, options),
+  };
 }
 
 function report(outcome: PointOutcome, command: Result['command'], options: SimulationOptions, terminal: Terminal): void {
@@ -143,4 +156,10 @@ async function stdin(): Promise<string> {
   process.stdin.setEncoding('utf8');
   for await (const chunk of process.stdin) text += chunk;
   return text;
+}
+
+/** `kvcast sweep SCENARIO --sweep AXIS` */
+export async function sweep(scenario: string, options: SimulationOptions & { readonly sweep: readonly string[] }): Promise<void> {
+  const { sweepScenario } = await import('./sweep.ts');
+  await sweepScenario(scenario, options);
 }

@@ -387,11 +387,12 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     this.#attempts.rank[attempt] = rank;
     this.#attempts.state[attempt] = ATTEMPT.sent;
     this.#attempts.cachedTokens[attempt] = placement.hbmBlocks + placement.lowerBlocks;
+    const isFirst = Number.isNaN(this.#turns.dispatchMs[turn]!);
     this.#turns.dispatched(turn, this.#nowMs, rank);
     this.#hash.add(this.#nowMs, LOGGED.decision, rank);
     this.#send(this.#submitLine[rank]!, this.#nowMs + this.#submitDelayMs[rank]!, attempt, attempt);
     if (Number.isFinite(this.#spec.timeoutMs)) this.#send(LINE.timeout, this.#nowMs + this.#spec.timeoutMs, attempt, attempt);
-    this.#loop.dispatched(turn, this.#nowMs);
+    if (isFirst) this.#loop.dispatched(turn, this.#nowMs);
   }
 
   /** Effects: no place. */

@@ -44,7 +44,7 @@ export function compilePlan(input: CompileInput, extraExprs: readonly string[] =
   const slos = base.slo.map((s) => compileSlo(s));
   const runSlos = slos.filter((s) => s.scope === 'run').map((s) => s.metric);
   const exprs = [...new Set([run.primary, ...DEFAULT_EXPRS, ...runSlos, ...extraExprs])];
-  return {
+  return plain({
     key: input.pointId,
     name: base.name,
     seed: base.seed,
@@ -66,7 +66,7 @@ export function compilePlan(input: CompileInput, extraExprs: readonly string[] =
     exprs,
     primary: run.primary,
     record: run.record,
-  };
+  });
 }
 
 function compileArms(input: CompileInput): ArmPlan[] {
@@ -221,6 +221,7 @@ export function workloadOptions(base: ScenarioSettings): WorkloadOptions {
     modelIdentity: t.modelIdentity,
     outputs: t.outputs,
     outputReuse: t.outputReuse,
+    dequantise: t.dequantise,
     partialTail: t.partialBlocks === 'padded' ? 'padded' : 'exact',
     resample: w.resample,
     ...(w.sessions === undefined ? {} : { sessions: w.sessions }),
@@ -239,6 +240,13 @@ function arrivals(base: ScenarioSettings): Arrivals {
   if (a.mode === 'recorded') return { mode: 'recorded' };
   if (a.mode === 'open') return { mode: 'open', process: a.process, ratePerMs: a.ratePerMs!, cv: a.cv };
   return { mode: 'closed', concurrency: a.concurrency!, rampUpMs: a.rampUpMs, start: a.start, respawnMs: a.respawnMs };
+}
+
+/** Deep copy without the proxies that note what is read, so that a plan can travel to a thread. Infinity survives. */
+function plain<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(plain) as T;
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, plain(child)])) as T;
 }
 
 function finite(ms: number): number | null {

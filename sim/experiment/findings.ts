@@ -1,8 +1,56 @@
-/** Statistical-health findings of a result. Source: experiments specification 3.7. */
+/** Statistical-health findings of a result: gathers the facts, the judgements live in sim/measure/health. Source: experiments specification 3.7. */
+import { healthWarnings } from '../measure/health.ts';
+import { boundMetric } from '../measure/metric-expression.ts';
+import { meanInterval } from '../measure/statistics.ts';
+import { primaryHalfWidth } from '../measure/stopping.ts';
 import type { Conducted } from './conduct.ts';
-import type { ComparisonRow, HealthFinding } from './result.ts';
+import type { JobFacts, JobResult } from './job-result.ts';
+import type { HealthFinding } from './result.ts';
 import type { RunPlan } from './run-plan.ts';
 
-export function findings(_plan: RunPlan, _conducted: Conducted, _comparisons: readonly ComparisonRow[]): HealthFinding[] {
-  return [];
+/** Warnings over all arms and replications, in the order of the specification's table. */
+export function findings(plan: RunPlan, conducted: Conducted): HealthFinding[] {
+  const { results } = conducted;
+  const jobs = results.flat();
+  if (jobs.length === 0) return [];
+  const facts = jobs.map((r) => r.facts);
+  const sum = (pick: (f: JobFacts) => number): number => facts.reduce((total, f) => total + pick(f), 0);
+  const ttls = plan.arms.map((a) => a.retention.with['ttl']).filter((t): t is number => typeof t === 'number' && Number.isFinite(t));
+  const finite = plan.horizonMs !== null && !plan.drain;
+  // A single recorded replay has nothing to repeat: its width and count say nothing about the user's choice.
+  const repeats = !(plan.workload.resample === 'none' && plan.workload.arrivals.mode === 'recorded');
+  return healthWarnings({
+    ...(repeats ? { ...primaryFact(plan, results), replications: conducted.replications } : {}),
+    ...(ttls.length === 0 ? {} : { longestTtlMs: Math.max(...ttls), pauses: { count: sum((f) => f.pauses), aboveTtl: sum((f) => f.pausesAboveTtl), gapCapMs: plan.workload.gapCapMs } }),
+    ...(plan.kind === 'steady' ? { steady: { warmupMs: plan.warmupMs, settledMs: null } } : {}),
+    ...(finite ? { windowMs: plan.horizonMs! - plan.warmupMs } : {}),
+    quantiles: plan.exprs.flatMap((expr) => {
+      const { aggregate } = boundMetric(expr);
+      const samples = jobs.map((r) => r.samples[expr]).filter((s): s is number => s !== undefined);
+      return aggregate.kind === 'quantile' && samples.length > 0 ? [{ expr, q: aggregate.q, samples: Math.min(...samples) }] : [];
+    }),
+    sessions: {
+      offered: sum((f) => f.sessionsOffered),
+      censored: sum((f) => f.sessionsCensored),
+      excluded: excludedShare(plan, facts),
+    },
+    dominance: { largestSession: Math.max(...facts.map((f) => f.largestSessionTokenShare)), topPercent: 0 },
+    regime: { extrapolated: sum((f) => f.regime.extrapolated) / facts.length, thrashing: 0 },
+    evictedBlocks: results.map((arm) => arm.reduce((total, r) => total + r.facts.hbmEvictedBlocks + r.facts.hbmExpiredBlocks, 0)),
+  });
+}
+
+/** Sessions left out for their length, scaled from the trace to the offered population. */
+function excludedShare(plan: RunPlan, facts: readonly JobFacts[]): number {
+  return plan.workload.overlong === 'exclude' ? facts.reduce((total, f) => total + f.sessionsExcluded, 0) : 0;
+}
+
+function primaryFact(plan: RunPlan, results: readonly (readonly JobResult[])[]) {
+  const { scale } = boundMetric(plan.primary).metric;
+  const baseline = plan.arms.findIndex((a) => a.name === plan.baseline);
+  const values = results.map((arm) => arm.map((r) => r.values[plan.primary] ?? null));
+  const width = primaryHalfWidth(values, baseline, scale);
+  if (width === null) return {};
+  const interval = meanInterval(values[baseline]!.filter((v): v is number => v !== null));
+  return { primary: { relativeHalfWidth: width, interval } };
 }

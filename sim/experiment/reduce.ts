@@ -53,7 +53,7 @@ export function reduce(plan: RunPlan, conducted: Conducted, context: ResultConte
   const metrics = plan.arms.flatMap((arm, a) => plan.exprs.map((expr) => metricRow(expr, arm.name, results[a]!, context.level)));
   const comparisons = plan.arms.length > 1 ? compareArms(plan, results, context.level) : [];
   const slo = plan.arms.flatMap((arm, a) => sloRows(plan, arm.name, results[a]!, metrics));
-  const health = findings(plan, conducted, comparisons);
+  const health = findings(plan, conducted);
   return {
     formatVersion: RESULT_FORMAT,
     kvcastVersion: context.kvcastVersion,

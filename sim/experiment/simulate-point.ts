@@ -27,6 +27,8 @@ export interface PointOptions {
   /** Threads; default available parallelism - 1, at least 1. */
   readonly jobs?: number;
   readonly executor?: 'local' | 'threads';
+  /** An executor that outlives this point; it is not closed here. */
+  readonly shared?: Executor;
   /** Directory of the result, or null to store nothing. */
   readonly out: string | null;
   readonly force: boolean;
@@ -63,7 +65,7 @@ export async function simulatePoint(loaded: LoadedScenario, options: PointOption
   const store = options.out === null ? null : new ResultStore(options.out, options.force);
   const trace = await prepareTrace(plan);
   const rule = replicationRule(loaded, plan, options);
-  const executor = chooseExecutor(options, plan.arms.length * rule.max);
+  const executor = options.shared ?? chooseExecutor(options, plan.arms.length * rule.max);
   options.onStart({ plan, replications: rule.max, threads: executor.parallelism, sessions: plan.workload.sessions ?? trace.sessionCount });
   const pointId = plan.key.slice(0, 16);
   const incomplete: { arm: string; replication: number; reason: string }[] = [];
@@ -90,7 +92,7 @@ export async function simulatePoint(loaded: LoadedScenario, options: PointOption
         }),
       );
   } finally {
-    await executor.close();
+    if (options.shared === undefined) await executor.close();
   }
   assertSameWorkload(plan, conducted);
   incomplete.sort((a, b) => (a.arm < b.arm ? -1 : a.arm > b.arm ? 1 : a.replication - b.replication));

@@ -1,0 +1,113 @@
+/** sweep: the points of one or more axes, simulated one after another on the same threads. */
+import { UserError } from '../control/user-error.ts';
+import { durationText, liveProgress, plainProgress } from '../reports/progress.ts';
+import { sweepText } from '../reports/text/sweep.ts';
+import { axisFromFile, combineAxes, parseSweepFlag } from '../scenarios/sweep-axes.ts';
+import { roundNumber } from '../sim/experiment/result-json.ts';
+import { defaultJobs, simulatePoint } from '../sim/experiment/simulate-point.ts';
+import { ResultStore } from '../sim/experiment/store.ts';
+import { reduceSweep } from '../sim/experiment/sweep.ts';
+import { ThreadExecutor, threadsAvailable } from '../sim/experiment/thread-executor.ts';
+import { VERSION } from '../version.ts';
+import { exitOf } from './exit-code.ts';
+import { interruption } from './interruption.ts';
+import { writeReports } from './reporters.ts';
+import { load, pointOptions, type SimulationOptions } from './simulation.ts';
+import { terminalOf } from './terminal.ts';
+
+const PARETO_SECOND = 'cost.usdPerHour';
+
+/** Simulates every point; one row per point and arm. */
+export async function sweepScenario(scenario: string, options: SimulationOptions & { readonly sweep: readonly string[] }): Promise<void> {
+  const terminal = terminalOf(options);
+  const loaded = await load(scenario, options, terminal);
+  const notices: string[] = [];
+  const written = loaded.scenario.sweep;
+  const axes =
+    options.sweep.length > 0
+      ? options.sweep.map((text) => parseSweepFlag(loaded.tree, text, notices))
+      : (written?.axes ?? []).map((axis, i) =>
+          axisFromFile(
+            loaded.tree,
+            axis as Parameters<typeof axisFromFile>[1],
+            loaded.origin(`sweep.axes.${i}.path`) ?? { kind: 'file' },
+            notices,
+          ),
+        );
+  if (axes.length === 0)
+    throw new UserError({
+      severity: 'error',
+      code: 'E_USAGE',
+      message: 'got no axis, expected --sweep path=values or sweep.axes in the scenario',
+      hint: 'Write for example --sweep ttl=1m,5m,1h',
+    });
+  for (const notice of notices) terminal.note(notice);
+  const combine = written?.combine === 'zip' ? 'zip' : 'grid';
+  const points = combineAxes(axes, combine, written?.maxPoints ?? 500);
+  const folder = options.out ?? `kvcast-out/${loaded.settings.name}-sweep`;
+  const store = new ResultStore(folder, options.force ?? false);
+  const threads = options.jobs ?? defaultJobs();
+  const executor = options.executor !== 'local' && threads > 1 && threadsAvailable() ? new ThreadExecutor(threads) : undefined;
+  const stop = interruption(terminal);
+  const started = performance.now();
+  const done: Parameters<typeof reduceSweep>[1][number][] = [];
+  const flags = options.sweep.map((s) => `--sweep ${s}`).join(' ');
+  terminal.note(
+    `kvcast ${VERSION} · ${loaded.settings.name} · ${points.length} points x ${loaded.arms.length} arm${loaded.arms.length === 1 ? '' : 's'} · ${executor?.parallelism ?? 1} threads`,
+  );
+  try {
+    for (const [i, point] of points.entries()) {
+      if (stop.signal.aborted) break;
+      const values = Object.fromEntries(point.values.map((v) => [v.label, String(v.value)]));
+      const derived = loaded.derive(
+        point.values.map((v) => ({ path: v.path, value: v.value, flag: `--sweep ${v.label}=${String(v.value)}` })),
+      );
+      const outcome = await simulatePoint(derived, {
+        ...pointOptions(
+          'sweep',
+          derived,
+          { ...options, metric: [...(options.metric ?? []), PARETO_SECOND] },
+          stop.signal,
+          `kvcast sweep ${scenario} ${flags}`,
+        ),
+        out: null,
+        ...(executor === undefined ? {} : { shared: executor }),
+        onStart: () => undefined,
+        onProgress: (f) => {
+          const all = {
+            ...f,
+            doneJobs: i,
+            totalJobs: points.length,
+            share: (i + f.share) / points.length,
+            elapsedMs: performance.now() - started,
+          };
+          terminal.progress(liveProgress(all), plainProgress(all), performance.now());
+        },
+      });
+      if (outcome.result.truncated) break;
+      done.push({ values, result: outcome.result });
+      terminal.detail(`point ${i + 1}/${points.length} ${JSON.stringify(values)} in ${durationText(outcome.conducted.wallMs)}`);
+    }
+  } finally {
+    stop.dispose();
+    await executor?.close();
+  }
+  const interrupted = stop.signal.aborted;
+  if (done.length === 0) {
+    process.exitCode = 130;
+    return;
+  }
+  const document = reduceSweep(
+    axes.map((a) => ({ label: a.label, path: a.path, values: a.values.map(String) })),
+    done,
+    [done[0]!.result.scenario.primary, PARETO_SECOND],
+  );
+  const json = `${JSON.stringify(document, roundNumber, 2)}\n`;
+  store.write('result.json', json);
+  terminal.note(`${done.length} points in ${durationText(performance.now() - started)} · wrote ${folder}/result.json`);
+  writeReports(options, terminal, {
+    text: (paint) => `${interrupted ? `PARTIAL: ${done.length} of ${points.length} points.\n` : ''}${sweepText(document, paint)}`,
+    json: () => json,
+  });
+  process.exitCode = exitOf(done[0]!.result, options, { interrupted });
+}
