@@ -13,6 +13,15 @@ describe('the sketch', () => {
     }
   });
 
+  it('has keys that agree with the logarithm everywhere but at a bound itself', () => {
+    const lnGamma = Math.log(1.005 / 0.995);
+    for (let x = 0.0011; x < 1e10; x *= 1.0037) {
+      const exact = Math.log(x) / lnGamma;
+      if (Math.abs(exact - Math.round(exact)) > 1e-9) expect(sketchKey(x)).toBe(Math.ceil(exact) + 0);
+    }
+    expect(sketchKey(1e300)).toBe(sketchKey(1e299));
+  });
+
   it('answers quantiles within 0.5 % of an order statistic', () => {
     const sketch = new DDSketch();
     for (let i = 1; i <= 10_000; i++) sketch.add(i / 10);
