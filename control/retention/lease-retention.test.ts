@@ -104,12 +104,23 @@ describe('lease budget (retention specification 3.2)', () => {
     expect(counters(h)).toMatchObject({ clippedHere: { tenant: 1 }, rejectedHere: { tenant: 1 } });
     expect(h.finish(4, h.session(2000), 60_001, { tenant: 1 })[0]!.toBlocks).toBe(2000);
   });
+
+  it('gives a tenant’s share back when its sessions grow, close or lose their rank', () => {
+    const h = new RetentionHarness('kvcast-soft@1', { ttl: 60_000, tenantShare: 0.25, jitter: 0 });
+    const branch = h.session(2500);
+    for (const depthBlocks of [1000, 2500]) expect(h.finish(0, branch, 0, { depthBlocks })[0]!.toBlocks).toBe(depthBlocks);
+    expect(h.finish(1, h.session(2500), 1)).toEqual([]);
+    h.close(0, 2);
+    expect(h.finish(1, h.session(2500), 3)[0]!.toBlocks).toBe(2500);
+    h.policy.on({ kind: 'lost', rank: 0, nowMs: 4 }, () => undefined);
+    expect(h.finish(2, h.session(2500), 5)[0]!.toBlocks).toBe(2500);
+  });
 });
 
 describe('deadlines', () => {
   it('anchor decides: TTL 300 s, generation 90 s, gap 240 s (retention specification 7)', () => {
-    const alive = (anchor: string): boolean => {
-      const h = new RetentionHarness('provider@1', { ttl: 300_000, anchor });
+    const alive = (anchor?: string): boolean => {
+      const h = new RetentionHarness('provider@1', { ttl: 300_000, ...(anchor === undefined ? {} : { anchor }) });
       const store = new ReferenceStore(h.branches);
       const branch = h.session(10);
       store.request(branch, 10, 1000);
@@ -117,6 +128,7 @@ describe('deadlines', () => {
       return store.request(branch, 10, 331_000) === 10;
     };
     expect(alive('requestStart')).toBe(false);
+    expect(alive()).toBe(false);
     expect(alive('responseEnd')).toBe(true);
   });
 

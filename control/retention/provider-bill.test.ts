@@ -79,6 +79,13 @@ describe('provider bill', () => {
     expect([read(20), read(21)]).toEqual([2000, 0]);
   });
 
+  it('refreshes the entry it reads, also where it stands between breakpoints', () => {
+    const cache = new ProviderCache();
+    const read = (startS: number, mark: number): number =>
+      (cache.bill({ startMs: startS * 1000, blocks: blocks(9, { [mark]: '5m' }) }) as ProviderBill).readTokens;
+    expect([read(0, 1), read(200, 5), read(450, 1)]).toEqual([0, 2000, 2000]);
+  });
+
   it('bills a prefix below the minimum as fresh, without an entry', () => {
     const cache = new ProviderCache(4096);
     for (const startMs of [0, 1]) {
