@@ -13,7 +13,7 @@ import { EDGE_JOINS, EDGE_SPAWNS_ON_COMPLETION, EDGE_SPAWNS_ON_DISPATCH, type Wo
 export const PLAY_ENDS = ['completed', 'failed', 'rejected', 'abandoned'] as const;
 export type PlayEnd = (typeof PLAY_ENDS)[number];
 
-/** Receives what follows from a call, within that call. Must not call back into the loop. */
+/** Receives what follows from a call, within that call. Must not call back into the loop; `playEnded` may ask the workload for a successor. */
 export interface ClosedLoopSink {
   /** A turn has to be sent at `tMs`, which is now or later. Once per turn that runs. */
   due(turn: number, tMs: number): void;

@@ -64,10 +64,10 @@ describe('session trie', () => {
           const { branch, depthBlocks } = workload.turns;
           for (let x = 0; x < workload.turns.count; x++) {
             expect(depthBlocks[x]).toBe(naive[x]!.length);
-            for (let y = 0; y < x; y++)
-              expect(workload.branches.commonDepth(branch[x]!, depthBlocks[x]!, branch[y]!, depthBlocks[y]!)).toBe(
-                naiveCommon(naive[x]!, naive[y]!),
-              );
+            const row = (common: (y: number) => number) => Array.from({ length: x }, (_, y) => common(y));
+            expect(row((y) => workload.branches.commonDepth(branch[x]!, depthBlocks[x]!, branch[y]!, depthBlocks[y]!))).toEqual(
+              row((y) => naiveCommon(naive[x]!, naive[y]!)),
+            );
           }
         },
       ),
