@@ -3,8 +3,9 @@
  * Source: engine specification 4.4, performance-model specification 11.
  */
 
-/** Direction of a transfer. */
+/** Host to device. */
 export const H2D = 0;
+/** Device to host. */
 export const D2H = 1;
 
 /** One pool per node; an entity of the calendar with class 2 (transfer completion). */
@@ -29,6 +30,7 @@ export interface LinkPool {
   estimateMs(worker: number, direction: 0 | 1, bytes: number, fragments: number, fragmentSubmitMs: number, tMs: number): number;
 }
 
+/** Capacities of one node. */
 export interface LinkPoolOptions {
   /** GPUs of the node; a transfer over more of them is an error. */
   readonly gpus: number;

@@ -40,6 +40,7 @@ export function engineConfig(overrides: Partial<EngineConfig> = {}): EngineConfi
   };
 }
 
+/** Coefficients of {@link AffineTimer}, ms. */
 export interface AffineTimerOptions {
   /** Step = max(floorMs, baseMs + tokenMs * tokens + kvMs * decode KV tokens). */
   readonly baseMs: number;
@@ -213,6 +214,7 @@ export interface Observation {
   readonly chains: readonly (readonly [number, number])[];
 }
 
+/** A worker's world and what happens to it. */
 export interface Scene {
   readonly config: EngineConfig;
   readonly branches: BranchTable;
@@ -224,6 +226,7 @@ export interface Scene {
   readonly checks?: 'cheap' | 'deep';
 }
 
+/** What came of a scene. */
 export interface Performance {
   readonly worker: Worker;
   readonly sink: RecordingSink;
@@ -300,6 +303,7 @@ function observe(worker: Worker, tMs: number, chains: readonly (readonly [number
   return { tMs, view, chains: seen };
 }
 
+/** A view to fill. */
 export function emptyView(): LoadView {
   return {
     running: 0,

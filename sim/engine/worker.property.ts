@@ -2,7 +2,7 @@
  * Random small workloads for one worker and the record of what an implementation does with them, so that two engines can be held
  * equal (engine specification 6.5). Used by the property tests of both engines.
  */
-import { BranchTable } from '../../control/blocks.ts';
+import { BRANCH_PRIVATE, BranchTable } from '../../control/blocks.ts';
 import type { KvAction } from '../../control/ports.ts';
 import type { LinkPoolOptions } from './links.ts';
 import type { EngineConfig, EngineRequest, Worker, WorkerCounters, WorkerParts } from './worker.ts';
@@ -181,10 +181,10 @@ class CaseMaker {
     if (this.#flavour.claims !== false && this.#chance(0.4)) this.#makeClaims();
     if (this.#flavour.prefetch !== false && this.#config.hostBlocks > 0 && this.#chance(0.3)) this.#makePrefetches();
     if (this.#flavour.lifecycle !== false && this.#chance(0.15)) this.#makeLifecycle();
-    for (let i = this.#integer(0, 6); i > 0; i--) {
-      const chains = this.#requests.slice(0, 4).map((request) => [request.leaf, this.#promptBlocks(request)] as const);
-      this.#inputs.push({ tMs: this.#time(this.#spanMs * 1.5), kind: 'probe', chains });
-    }
+    const chains = this.#requests.slice(0, 4).map((request) => [request.leaf, this.#promptBlocks(request)] as const);
+    for (let i = this.#integer(0, 6); i > 0; i--) this.#inputs.push({ tMs: this.#time(this.#spanMs * 1.5), kind: 'probe', chains });
+    // After every claim: an engine that sleeps through expiries nobody can see must have counted them here.
+    this.#inputs.push({ tMs: 8 * this.#spanMs, kind: 'probe', chains });
     const links = this.#config.hostBlocks > 0 ? this.#links() : null;
     return { seed: this.#seed, config: this.#config, branches: this.#branches, timer, links, inputs: this.#inputs };
   }
@@ -278,10 +278,11 @@ class CaseMaker {
       const depth = this.#integer(0, this.#branches.end(parent));
       const tail = this.#chance(0.2) ? 0 : this.#integer(0, 3 * blockTokens);
       const promptTokens = depth * blockTokens + tail;
-      const room = Math.ceil((promptTokens + outputTokens + 1) / blockTokens) + (this.#chance(0.5) ? 30 : 1);
-      const leaf = this.#branches.addAt(depth > 0 ? parent : -1, depth, room - depth, room > 30 ? 0 : 1);
+      const goesOn = this.#chance(0.5);
+      const room = Math.ceil((promptTokens + outputTokens + 1) / blockTokens) + (goesOn ? 30 : 1);
+      const leaf = this.#branches.addAt(depth > 0 ? parent : -1, depth, room - depth, goesOn ? 0 : BRANCH_PRIVATE);
       this.#submit({ ...facts, leaf, promptTokens });
-      conversations.push({ leaf, tokens: promptTokens + outputTokens, room: room * blockTokens });
+      if (goesOn) conversations.push({ leaf, tokens: promptTokens + outputTokens, room: room * blockTokens });
     }
   }
 

@@ -22,11 +22,13 @@ export interface Claim {
   readonly drop: boolean;
 }
 
+/** Counters a pool keeps. */
 export type PoolTotals = Pick<
   WorkerCounters,
   'hbmEvictedBlocks' | 'hbmExpiredBlocks' | 'claimsBroken' | 'claimsExpired' | 'duplicateBlocks'
 >;
 
+/** Size, variants and listeners of a pool. */
 export interface BlockPoolOptions {
   /** N including the null block 0. */
   readonly blocks: number;
@@ -44,6 +46,7 @@ export interface BlockPoolOptions {
 
 const NO_KEY = -1;
 
+/** Physical blocks of one worker: who holds them, what they hold, who goes first. */
 export class BlockPool {
   readonly blocks: number;
   readonly queue: FreeQueue;

@@ -21,8 +21,10 @@ export interface Offer {
 /** Lookups a block needs before it is stored are counted for this many blocks at most (vLLM's tracker). */
 const TRACKED_BLOCKS = 64_000;
 
+/** Counters a host tier keeps. */
 export type HostTotals = Pick<WorkerCounters, 'hostEvictedBlocks' | 'hostSkippedFullBlocks' | 'hostSkippedPresentBlocks'>;
 
+/** Slots of the host tier in LRU order. */
 export class HostTier {
   readonly capacity: number;
   /** Least recently used first. */

@@ -41,6 +41,7 @@ type Job =
 /** Share of the usable blocks that a prefetch leaves free and unclaimed. */
 const PREFETCH_FLOOR = 0.1;
 
+/** What the traffic of one worker is built from. */
 export interface HostTrafficParts {
   readonly index: number;
   readonly config: EngineConfig;
@@ -51,6 +52,7 @@ export interface HostTrafficParts {
   readonly pool: BlockPool;
 }
 
+/** Loads, stores and prefetches in flight, and the tier they serve. */
 export class HostTraffic {
   readonly tier: HostTier;
   readonly #parts: HostTrafficParts;

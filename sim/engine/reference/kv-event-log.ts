@@ -4,7 +4,7 @@ import type { WorkerSink } from '../worker.ts';
 import type { BlockKey } from './block-pool.ts';
 
 /** Own offsets per branch that a key can tell apart. */
-const OFFSETS = 2 ** 21;
+const OFFSETS = 1 << 21;
 
 /** Key of own block `offset` of `branch`. */
 export function blockKey(branch: number, offset: number): BlockKey {
@@ -12,6 +12,7 @@ export function blockKey(branch: number, offset: number): BlockKey {
   return branch * OFFSETS + offset;
 }
 
+/** Events of one worker that wait for publication. */
 export class KvEventLog {
   readonly #worker: number;
   readonly #sink: WorkerSink;

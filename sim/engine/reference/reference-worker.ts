@@ -7,6 +7,7 @@ import type { KvAction } from '../../../control/ports.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
 import { createStepBatch, type Regime } from '../step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts } from '../worker.ts';
+import { zeroCounters } from '../zero-counters.ts';
 import { chainKeys } from './chain-keys.ts';
 import { HostTraffic, type Served } from './host-traffic.ts';
 import { checkInvariants } from './invariants.ts';
@@ -39,6 +40,7 @@ export function createReferenceWorker(parts: WorkerParts, trace?: ScheduleTrace)
   return new ReferenceWorker(parts, trace);
 }
 
+/** State of the stepped engine; public where invariants and tests look. */
 export class ReferenceWorker implements Worker {
   readonly index: number;
   readonly config: EngineConfig;
@@ -514,47 +516,6 @@ export class ReferenceWorker implements Worker {
     const queues = `${running.length} running, ${waiting.length} waiting, ${holding.length} restoring`;
     return `worker ${this.index} at ${this.#nowMs} ms: ${what}; ${queues}; head ${head?.id} needs ${need} blocks, ${pool.free} free, ${pool.claimedFree()} claimed`;
   }
-}
-
-function zeroCounters(): WorkerCounters {
-  return {
-    steps: 0,
-    emptySteps: 0,
-    events: 0,
-    segmentsTouched: 0,
-    prefillTokens: 0,
-    decodeTokens: 0,
-    recomputedTokens: 0,
-    wastedTokens: 0,
-    queryTokensFirst: 0,
-    hitHbmTokensFirst: 0,
-    hitHostTokensFirst: 0,
-    queryTokensAgain: 0,
-    hitHbmTokensAgain: 0,
-    hitHostTokensAgain: 0,
-    lastBlockRecomputed: 0,
-    admissions: 0,
-    preemptions: 0,
-    blockedBySeqs: 0,
-    blockedByIslGate: 0,
-    blockedByGate: 0,
-    blockedByWatermark: 0,
-    blockedByReserved: 0,
-    hbmEvictedBlocks: 0,
-    hbmExpiredBlocks: 0,
-    hostEvictedBlocks: 0,
-    hostStoredBlocks: 0,
-    hostSkippedFullBlocks: 0,
-    hostSkippedPresentBlocks: 0,
-    hostReadBytes: 0,
-    hostWriteBytes: 0,
-    claimsBroken: 0,
-    claimsExpired: 0,
-    duplicateBlocks: 0,
-    busyMs: 0,
-    waitingMs: 0,
-    regimeMs: { calibrated: 0, 'fit-only': 0, extrapolated: 0 },
-  };
 }
 
 function doubled(column: Int32Array): Int32Array {

@@ -1,6 +1,7 @@
 /** State of one request inside the reference scheduler. */
 import type { BlockKey } from './block-pool.ts';
 
+/** Engine specification 1; `queued` and `preempted` wait without blocks. */
 export type RequestState = 'queued' | 'restoring' | 'running' | 'preempted' | 'ended';
 
 /** A load from the host tier that a request waits for. */
@@ -11,6 +12,7 @@ export interface Restore {
   promoted: boolean;
 }
 
+/** Tokens, blocks and place of one request. */
 export class SchedulerRequest {
   readonly id: number;
   readonly promptTokens: number;

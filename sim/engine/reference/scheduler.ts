@@ -19,6 +19,7 @@ export interface ScheduledItem {
   readonly generation: number;
 }
 
+/** A request that entered the running list. */
 export interface Admission {
   readonly request: SchedulerRequest;
   readonly queryTokens: number;
@@ -29,6 +30,7 @@ export interface Admission {
   readonly lastBlockRecomputed: boolean;
 }
 
+/** Why a waiting request was not admitted. */
 export type Blocked = 'seqs' | 'islGate' | 'gate' | 'watermark' | 'reserved';
 
 /** Result of one schedule(). */
@@ -42,6 +44,7 @@ export interface StepPlan {
   blocked: Blocked | null;
 }
 
+/** Why a request is done. */
 export type FinishReason = 'stop' | 'length' | 'length_capped';
 
 /** Outcome of one item when its step is done. */
@@ -69,6 +72,7 @@ export interface SchedulerOutside {
   reclaim(): boolean;
 }
 
+/** HBM only, nobody listens. */
 export const NOTHING_OUTSIDE: SchedulerOutside = {
   findBelow: () => 0,
   load: () => {
@@ -80,6 +84,7 @@ export const NOTHING_OUTSIDE: SchedulerOutside = {
   reclaim: () => false,
 };
 
+/** What a scheduler is built from. */
 export interface SchedulerSettings {
   readonly config: EngineConfig;
   readonly outside: SchedulerOutside;
@@ -90,6 +95,7 @@ export interface SchedulerSettings {
   readonly maxActiveSeqs?: number;
 }
 
+/** Queues and pool of one engine; decides what the next step computes. */
 export class Scheduler {
   readonly config: EngineConfig;
   readonly pool: BlockPool;

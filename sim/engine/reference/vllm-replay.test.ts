@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { expandRanges, type RecordedScenario, replayScenario } from './vllm-replay.ts';
+import type { RecordedScenario } from './vllm-recording.ts';
+import { expandRanges, replayScenario } from './vllm-replay.ts';
 
 const folder = new URL('./vectors/', import.meta.url);
 
