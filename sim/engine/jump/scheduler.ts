@@ -363,7 +363,7 @@ export class Scheduler {
         const cap = Math.floor((length - 1) / this.bs);
         const matched = pool.match(slots.leaf[s]!, Math.floor(length / this.bs), cap);
         hit = matched < cap ? matched : cap;
-        lastCached = matched > cap && hit > 0;
+        lastCached = matched > cap;
         idle = pool.matchIdle;
       }
       const start = hit * this.bs;

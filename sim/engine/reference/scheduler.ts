@@ -308,7 +308,7 @@ export class Scheduler {
       const whole = cap(request.len - start, threshold);
       if (below === 0 && !this.config.chunkedPrefill && whole > budget) break;
       const n = below > 0 ? 0 : Math.min(whole, budget);
-      const lastBlockCached = below === 0 && hits.length > 0 && this.#lastBlockCached(request, hits.length);
+      const lastBlockCached = below === 0 && this.#lastBlockCached(request, hits.length);
       const blocked = this.#allocateWaiting(request, hits, start + n, below > 0);
       if (blocked !== null) {
         plan.blocked = blocked;
