@@ -5,6 +5,10 @@ import type { CacheTtlMode } from './cache-ttl.ts';
 import { type HintDrop, integerHint, members } from './hint-drop.ts';
 import { parseRetainEnvelope, retainControls } from './retain-envelope.ts';
 
+const MIN_INT32 = -0x8000_0000;
+const MAX_INT32 = 0x7fff_ffff;
+const MAX_UINT32 = 0xffff_ffff;
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Hints of one request as they came. */
@@ -62,9 +66,9 @@ function agentHints(value: unknown, hints: Mutable<AgentHints>, drops: HintDrop[
   }
   const integer = (key: string, min: number, max: number): number | undefined =>
     fields[key] === undefined ? undefined : integerHint(fields[key], min, max, key, drops);
-  const priority = integer('priority', -(2 ** 31), 2 ** 31 - 1);
+  const priority = integer('priority', MIN_INT32, MAX_INT32);
   if (priority !== undefined) hints.priority = priority;
-  const strict = integer('strict_priority', 0, 2 ** 32 - 1);
+  const strict = integer('strict_priority', 0, MAX_UINT32);
   if (strict !== undefined) hints.strictPriority = strict;
   const osl = fields['osl'];
   if (typeof osl === 'string') {
@@ -72,7 +76,7 @@ function agentHints(value: unknown, hints: Mutable<AgentHints>, drops: HintDrop[
     if (tokens === undefined) drops.push({ field: 'osl', reason: 'unknown_value' });
     else hints.osl = tokens;
   } else {
-    const tokens = integer('osl', 1, 2 ** 32 - 1);
+    const tokens = integer('osl', 1, MAX_UINT32);
     if (tokens !== undefined) hints.osl = tokens;
   }
   const prefill = fields['speculative_prefill'];
@@ -114,8 +118,8 @@ export function traceHints(raw: unknown, depthBlocks: number): NormalisedHints {
 }
 
 const TRACE_RANGES: Readonly<Record<string, readonly [number, number]>> = {
-  priority: [-(2 ** 31), 2 ** 31 - 1],
-  strictPriority: [0, 2 ** 32 - 1],
-  osl: [1, 2 ** 32 - 1],
+  priority: [MIN_INT32, MAX_INT32],
+  strictPriority: [0, MAX_UINT32],
+  osl: [1, MAX_UINT32],
   declaredPauseMs: [0, MAX_TRACE_MS],
 };

@@ -45,7 +45,7 @@ const MAX_DIRECTIVES = 128;
 const MAX_DURATION_S = 30 * 86_400;
 const DIRECTIVE_KEYS = new Set(['start', 'end', 'covers_output', 'priority', 'duration']);
 /** Token positions above this are no positions. */
-const MAX_TOKENS = 2 ** 31 - 1;
+const MAX_TOKENS = 0x7fff_ffff;
 
 /** Refusal of one action or of the envelope. */
 class Refused {

@@ -227,7 +227,7 @@ describe('end of a session', () => {
     const [a, b] = [h.branches.add(system, 20, 5), h.branches.add(system, 20, 7)];
     h.finish(0, a, 0);
     h.finish(1, b, 0);
-    expect(h.close(0, 1000)).toMatchObject([{ verb: 'pin', branch: a, fromBlocks: 20, toBlocks: 25, untilMs: 1000, mode: 'replace' }]);
+    expect(h.close(0, 1000)).toMatchObject([{ verb: 'pin', branch: a, fromBlocks: 20, toBlocks: 25, untilMs: 2000, mode: 'replace' }]);
     expect(h.close(0, 1001)).toEqual([]);
     expect(h.close(1, 1002)).toMatchObject([{ fromBlocks: 0, toBlocks: 27 }]);
   });

@@ -35,6 +35,12 @@ export interface ClaimCounters {
   readonly settled: Record<ActionOutcome['result'], number>;
 }
 
+/**
+ * A deadline that is due now is set this much later, so that the action is still valid when it arrives; a worker rejects deadlines
+ * of the past. Ours: above any message delay, far below any TTL.
+ */
+const DUE_NOW_MS: Millis = 1000;
+
 interface RankClaims {
   readonly ledger: ClaimLedger;
   /** Claims per tenant; only kept while a tenant share is set. */
@@ -195,7 +201,7 @@ export class LeaseRetention implements RetentionPolicy {
         count(this.counters.rejectedHere, 'expired');
         return;
       }
-      untilMs = nowMs;
+      untilMs = nowMs + DUE_NOW_MS;
     }
     let depth = depthBlocks;
     if (this.#keepsLedger) {
@@ -302,7 +308,7 @@ export class LeaseRetention implements RetentionPolicy {
     }
   }
 
-  /** An explicit release: the exclusive part is claimed until now, so that nothing of it outlives this instant. */
+  /** An explicit release: the exclusive part falls back to its true last access as soon as the action is sure to have arrived. */
   #release(rank: RankId, claim: LedgerClaim, fromBlocks: Blocks, nowMs: Millis, act: Act): void {
     this.counters.released++;
     act({
@@ -312,7 +318,7 @@ export class LeaseRetention implements RetentionPolicy {
       branch: claim.branch,
       fromBlocks,
       toBlocks: claim.depthBlocks,
-      untilMs: nowMs,
+      untilMs: Math.min(claim.untilMs, nowMs + DUE_NOW_MS),
       hardness: this.#hardness,
       mode: 'replace',
       onExpiry: this.#drops ? 'drop' : 'trueLastAccess',
