@@ -6,7 +6,7 @@ import { BranchIndex } from './branch-index.ts';
 import { matchColumns } from './match-columns.ts';
 import { NaiveIndex } from './naive-index.ts';
 
-const RUNS = Number(process.env.KVCAST_RUNS ?? 20);
+const RUNS = Number(process.env.KVCAST_RUNS ?? 8);
 const OPERATIONS = 400;
 
 /** A small generator of our own, so that one integer describes a case and 10^5 operations stay cheap to draw. */

@@ -38,6 +38,12 @@ export interface ActiveColumns {
   touchedCount: number;
 }
 
+/** Zeroes what the last query wrote. Cost O(touched). */
+export function clearActive(active: ActiveColumns): void {
+  for (let i = 0; i < active.touchedCount; i++) active.overlap[active.touched[i]!] = 0;
+  active.touchedCount = 0;
+}
+
 /** One request to book; reused by the caller. */
 export interface BookingRequest {
   attempt: AttemptId;
@@ -232,9 +238,8 @@ export class Bookings {
 
   /** Fills, per rank, how many leading blocks of a chain are part of an active sequence there. Cost O(branches x ranks holding them). */
   overlap(branch: BranchId, depthBlocks: Blocks, active: ActiveColumns): void {
+    clearActive(active);
     const { overlap, touched } = active;
-    for (let i = 0; i < active.touchedCount; i++) overlap[touched[i]!] = 0;
-    active.touchedCount = 0;
     if (depthBlocks <= 0 || this.lists.pairs === 0) return;
     const n = this.#branches.path(branch, depthBlocks, this.#path, this.#limits);
     const lists = this.lists;

@@ -13,6 +13,8 @@ const PARAMS: Record<string, number | boolean>[] = [
   { c: 0.1, h: 1, k: 1, s: 3 },
   { assumeKvReuse: false, a: 2.5 },
   { s: 0 },
+  { T: 0.4 },
+  { T: 3, c: 2, h: 0.1, a: 1 },
 ];
 const BS = 16;
 
@@ -86,7 +88,7 @@ test('the scan of cost policies chooses what the engine chooses over all ranks: 
         }
       }
     }),
-    { numRuns: Number(process.env.KVCAST_RUNS ?? 150) },
+    { numRuns: Number(process.env.KVCAST_RUNS ?? 60) },
   );
 });
 

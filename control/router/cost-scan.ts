@@ -19,9 +19,11 @@ import { BranchIndex } from '../index/branch-index.ts';
 import { clearMatch } from '../index/match-columns.ts';
 import type { RankLists } from '../index/rank-lists.ts';
 import type { RankId, RouteRequest } from '../ports.ts';
+import { clearActive } from './bookings.ts';
 import type { FeatureInput } from './features.ts';
-import { mixTie, requestHash } from './keyed-draw.ts';
+import { draw, mixTie, requestHash } from './keyed-draw.ts';
 import type { Policy } from './policy.ts';
+import { SoftmaxPicker } from './softmax.ts';
 
 const TIERS = 4;
 /** Room for the rounding of the bound against the exact cost, relative. */
@@ -31,20 +33,22 @@ interface CostWeights {
   readonly prefill: number;
   readonly decode: number;
   readonly inflight: number;
+  /** 0 = the least cost wins. */
+  readonly temperature: number;
 }
 
 /** Weights if a policy is one plain cost rule that this scan can decide, else null. */
 export function scannableCost(policy: Policy): CostWeights | null {
   const { rules, ties, constants, load, index } = policy;
   const rule = rules[0]!;
-  const fits =
-    rules.length === 1 && rule.gate.kind === 'always' && rule.filters.length === 0 && rule.pick.kind === 'arg' && ties.mode === 'hash';
+  const picks = rule.pick.kind === 'arg' ? ties.mode === 'hash' : rule.pick.kind === 'softmax';
+  const fits = rules.length === 1 && rule.gate.kind === 'always' && rule.filters.length === 0 && picks;
   if (!fits || rule.combine.kind !== 'cost' || constants.decay > 0 || !load.trackPrefill || index.mode !== 'events') return null;
   if (index.predictedTtlMs > 0) return null;
   const names = rule.combine.terms.map((term) => policy.features[term.column]!.name);
   const weights = rule.combine.terms.map((term) => term.weight);
   if (names.join() !== 'adjPrefillBlocks,decodeBlocks,inflight' || weights.some((weight) => weight < 0)) return null;
-  return { prefill: weights[0]!, decode: weights[1]!, inflight: weights[2]! };
+  return { prefill: weights[0]!, decode: weights[1]!, inflight: weights[2]!, temperature: rule.pick.temperature };
 }
 
 /** Least-cost choice over the state that `input` points to. Writes the match and overlap of every rank it scores into `input`. */
@@ -76,7 +80,8 @@ export class CostScan {
   #costs = new Float64Array(0);
   #mark = new Int32Array(0);
   #serial = 0;
-  #stack = new Int32Array(64);
+  readonly #stack = new Int32Array(64);
+  readonly #picker = new SoftmaxPicker();
 
   constructor(input: FeatureInput, weights: CostWeights, eps: number) {
     if (!(input.index instanceof BranchIndex)) throw new Error('the cost scan reads an event-fed index');
@@ -94,10 +99,12 @@ export class CostScan {
     if (table.readyCount === 0) return -1;
     this.#serial++;
     clearMatch(this.#input.match);
+    clearActive(this.#input.active);
     this.#readPath(request);
     this.#touchHbm();
     for (let tier = 1; tier < TIERS; tier++) if (this.#index.tiers[tier]!.pairs > 0) this.#touchLower(tier);
     this.#touchActive();
+    if (this.#weights.temperature > 0) return this.#drawOne(request, seed);
     const best = this.#searchTree(this.#scoreTouched());
     this.ranksScored += this.#input.match.touchedCount;
     return this.#settle(best, request, seed);
@@ -214,7 +221,7 @@ export class CostScan {
     const { match, active } = this.#input;
     this.#mark[rank] = this.#serial;
     match.touched[match.touchedCount++] = rank;
-    active.overlap[rank] = 0;
+    active.touched[active.touchedCount++] = rank;
     match.hbm[rank] = this.#denseHbm(rank, tier === 0 ? until : this.#n);
     for (let lower = 1; lower <= tier && lower < TIERS; lower++) this.#denseLower(rank, lower, lower === tier ? until : this.#n);
   }
@@ -366,6 +373,75 @@ export class CostScan {
     let active = 0;
     for (let i = 0; i < this.#n; i++) if (this.#activeHeads[i]! > 0) active = this.#starts[i + 1]!;
     return this.#weights.prefill * (promptTokens / blockTokens - credit * hotEnd) + this.#weights.decode * (fullBlocks - active);
+  }
+
+  /** Softmax over all ready ranks in canonical order; every cost is needed. */
+  #drawOne(request: RouteRequest, seed: number): RankId {
+    const { ready, readyCount } = this.#input.table;
+    this.#fillCosts(ready, readyCount);
+    this.ranksScored += readyCount;
+    this.tieSize = 1;
+    const u = draw(seed, request.id, request.attemptNumber, 0);
+    const winner = ready[this.#picker.choose(this.#costs, readyCount, this.#weights.temperature, u)]!;
+    if (this.#mark[winner] !== this.#serial) {
+      this.#touch(winner, TIERS, 0);
+      this.#input.active.overlap[winner] = this.#activeOverlap(winner);
+    }
+    return winner;
+  }
+
+  /** Costs of all ready ranks: touched ones exactly as {@link #cost}, the others by the same sums over the dense lists, inlined. */
+  #fillCosts(ready: Int32Array, readyCount: number): void {
+    const { constants, bookings, promptTokens, blockTokens, fullBlocks } = this.#input;
+    const { prefillTokens, activeBlocks, inflight, nodeLimit } = bookings;
+    const { prefill: s, decode: w, inflight: a } = this.#weights;
+    const { c } = constants;
+    const costs = this.#costs;
+    const mark = this.#mark;
+    const serial = this.#serial;
+    const heads = this.#heads[0]!;
+    const starts = this.#starts;
+    const { arena } = this.#index.tiers[0]!;
+    const activeArena = bookings.lists.arena;
+    let hot = 0;
+    while (hot < this.#n && heads[hot]! > 0) hot++;
+    let activeHot = 0;
+    while (activeHot < this.#n && this.#activeHeads[activeHot]! > 0) activeHot++;
+    const plain = !this.#readsLowerDense();
+    for (let i = 0; i < readyCount; i++) {
+      const rank = ready[i]!;
+      if (mark[rank] === serial || !plain) {
+        if (mark[rank] !== serial) this.#touch(rank, TIERS, 0);
+        costs[i] = this.#cost(rank);
+        continue;
+      }
+      let hbm = starts[hot]!;
+      for (let j = 0; j < hot; j++) {
+        const value = arena[heads[j]! + 2 + rank]!;
+        const limit = starts[j + 1]! - starts[j]!;
+        if (value >= limit) continue;
+        const lead = value >= 0 ? value : this.#lead(value, 0, limit);
+        if (lead === limit) continue;
+        hbm = starts[j]! + lead;
+        break;
+      }
+      let overlap = 0;
+      for (let j = 0; j < activeHot; j++) {
+        const node = activeArena[this.#activeHeads[j]! + 2 + rank]! - 1;
+        if (node < 0) break;
+        overlap = Math.min(starts[j]! + nodeLimit[node]!, starts[j + 1]!);
+      }
+      const prompt = c === 0 ? promptTokens : Math.max(promptTokens, hbm * blockTokens);
+      const prefill = Math.max((prefillTokens[rank]! + prompt) / blockTokens - c * hbm, 0);
+      costs[i] = s * prefill + w * (activeBlocks[rank]! + (fullBlocks - overlap)) + a * inflight[rank]!;
+    }
+  }
+
+  #readsLowerDense(): boolean {
+    for (let tier = 1; tier < TIERS; tier++) {
+      for (let i = 0; i < this.#n; i++) if (this.#heads[tier]![i]! > 0) return true;
+    }
+    return false;
   }
 
   #settle(best: number, request: RouteRequest, seed: number): RankId {

@@ -49,6 +49,7 @@ describe('E2, the full pipeline', () => {
       [1, 0.4722],
     ] as const) {
       const { fixture, request } = e2({ T });
+      fixture.router.scoreAll = true;
       const rank = fixture.router.decide(request, 0);
       if (T === 0.5) expect(rank).toBe(2);
       if (rank === 2) expect(fixture.router.engine.probability).toBeCloseTo(probability, 4);

@@ -27,7 +27,7 @@ const PROMPT_BLOCKS = 6000;
 const BRANCHES_PER_SESSION = 5;
 const DECISIONS = 4000;
 /** Decisions timed as one sample; the clock is too coarse for one. */
-const SAMPLE = 20;
+const SAMPLE = 5;
 
 /** Runs the benchmark. Takes about two seconds. */
 export function benchRouting(): RoutingBenchRow[] {

@@ -3,9 +3,10 @@
  * counter, and reads features only through a {@link FeatureSource}, so a recorded decision re-executes on the same code.
  * Source: router specification 4.2, 4.3, 4.5 - 4.7.
  */
-import { exp, log } from '../math.ts';
+import { log } from '../math.ts';
 import { draw, mixTie, requestHash } from './keyed-draw.ts';
 import type { Combine, FeatureRef, Filter, Gate, Policy, Term } from './policy.ts';
+import { SoftmaxPicker } from './softmax.ts';
 
 /** Where raw feature values come from. */
 export interface FeatureSource {
@@ -59,6 +60,7 @@ export class ScoringEngine {
   #least = 0;
   #most = 0;
   #weights = new Float64Array(16);
+  readonly #picker = new SoftmaxPicker();
 
   constructor(policy: Policy, seed: number) {
     this.policy = policy;
@@ -429,34 +431,21 @@ export class ScoringEngine {
     return winner;
   }
 
-  /** p proportional to exp(-(cost - min) / ((max - min) T)), all equal: uniform; inverse CDF in canonical order, u <= cumulative. */
+  /** Softmax of {@link SoftmaxPicker} over the selection, in canonical order. */
   #softmax(sign: number, temperature: number, keys: DecisionKeys): number {
     const { scores, selected, selectedCount } = this;
-    const weights = this.#weights;
-    this.#measure(scores);
-    const least = sign > 0 ? this.#least : -this.#most;
-    const most = sign > 0 ? this.#most : -this.#least;
-    if (!Number.isFinite(least) || !Number.isFinite(most)) return this.#best(sign, keys);
-    const width = (most - least) * temperature;
-    let total = 0;
+    const costs = this.#weights;
     for (let i = 0; i < selectedCount; i++) {
-      const weight = width > 0 ? exp(-(sign * scores[selected[i]!]! - least) / width) : 1;
-      weights[i] = weight;
-      total += weight;
+      const cost = sign * scores[selected[i]!]!;
+      if (!Number.isFinite(cost)) return this.#best(sign, keys);
+      costs[i] = cost;
     }
-    const u = this.#draw(keys);
+    const row = selected[this.#picker.choose(costs, selectedCount, temperature, this.#draw(keys))]!;
+    this.probability = this.#picker.probability;
+    this.tieSize = 1;
     this.inTie.fill(0, 0, this.#n);
-    let cumulative = 0;
-    for (let i = 0; i < selectedCount; i++) {
-      cumulative += weights[i]! / total;
-      if (u > cumulative && i + 1 < selectedCount) continue;
-      const row = selected[i]!;
-      this.probability = weights[i]! / total;
-      this.tieSize = 1;
-      this.inTie[row] = 1;
-      return row;
-    }
-    return -1;
+    this.inTie[row] = 1;
+    return row;
   }
 
   /** Largest U^(1/score), as log(U)/score; all scores <= 0: uniform. */
