@@ -1,4 +1,3 @@
-import type { BranchId } from '../blocks.ts';
 import type {
   ActionOutcome,
   Blocks,
@@ -12,9 +11,9 @@ import type {
   RouteRequest,
   SessionId,
 } from '../ports.ts';
-import { ClaimLedger, type LedgerClaim } from './claim-ledger.ts';
 import { breakEvenMs, recomputeMs } from './cost-model.ts';
 import type { TtlEstimator } from './gap-estimators.ts';
+import { type ExclusiveRest, HeldClaims } from './held-claims.ts';
 import type { LeaseParameters } from './lease-parameters.ts';
 import { PauseTracker } from './pause-tracker.ts';
 import type { RetentionEnv } from './retention-env.ts';
@@ -41,19 +40,6 @@ export interface ClaimCounters {
  */
 const DUE_NOW_MS: Millis = 1000;
 
-interface RankClaims {
-  readonly ledger: ClaimLedger;
-  /** Claims per tenant; only kept while a tenant share is set. */
-  readonly tenants: Map<number, ClaimLedger>;
-}
-
-interface HeldClaim {
-  readonly rank: RankId;
-  readonly tenant: number;
-  readonly claim: LedgerClaim;
-  readonly twin: LedgerClaim | undefined;
-}
-
 /**
  * The lease class: turns the end of a response into claims with finite deadlines, within budgets (retention specification 7).
  * One instance serves all ranks. Cost per event O(branches on the path + live claims of the session).
@@ -75,12 +61,10 @@ export class LeaseRetention implements RetentionPolicy {
   readonly #pauses: PauseTracker | undefined;
   readonly #hardness: Hardness;
   readonly #drops: boolean;
-  /** A ledger is only kept where a budget, a tenant share or a release needs it. */
-  readonly #keepsLedger: boolean;
+  /** Only kept where a budget, a tenant share or a release needs it. */
+  readonly #held: HeldClaims | undefined;
   /** No refresh can move a deadline further than this. */
   readonly #longestTtlMs: Millis;
-  readonly #ranks = new Map<RankId, RankClaims>();
-  readonly #sessions = new Map<SessionId, HeldClaim[]>();
 
   constructor(name: string, deployable: string, params: LeaseParameters, env: RetentionEnv, estimator?: TtlEstimator) {
     this.name = name;
@@ -92,7 +76,8 @@ export class LeaseRetention implements RetentionPolicy {
     this.#hardness = params.hardness === 'lease' ? 'lease' : 'soft';
     this.#drops = params.onExpiry === 'drop';
     const budgeted = params.hardness === 'lease' && Number.isFinite(params.budget);
-    this.#keepsLedger = budgeted || params.tenantShare < 1 || params.releaseOnClose;
+    const watched = budgeted || params.tenantShare < 1 || params.releaseOnClose;
+    this.#held = watched ? new HeldClaims(env.branches, params.tenantShare < 1) : undefined;
     this.#longestTtlMs = longestTtlMs(params);
   }
 
@@ -100,45 +85,31 @@ export class LeaseRetention implements RetentionPolicy {
     if (event.kind === 'dispatched') this.#dispatched(event.rank, event.request, event.nowMs);
     else if (event.kind === 'finished') this.#finished(event, act);
     else if (event.kind === 'closed') this.#closed(event.session, event.nowMs, act);
-    else this.#lost(event.rank);
+    else this.#held?.lost(event.rank);
   }
 
-  settled(action: KvAction, outcome: ActionOutcome, _nowMs: Millis): void {
+  settled(action: KvAction, outcome: ActionOutcome, nowMs: Millis): void {
     this.counters.settled[outcome.result]++;
-    if (!this.#keepsLedger || outcome.result === 'accepted' || outcome.result === 'deferred') return;
-    const list = this.#sessions.get(action.session);
-    const held = list?.find(
-      (h) =>
-        h.rank === action.rank &&
-        h.claim.branch === action.branch &&
-        h.claim.depthBlocks === action.toBlocks &&
-        h.claim.untilMs >= action.untilMs,
-    );
-    if (held === undefined) return;
-    this.#drop(held);
+    const { rank, session, branch, toBlocks, untilMs } = action;
+    if (this.#held === undefined || outcome.result === 'accepted' || outcome.result === 'deferred') return;
+    const held = this.#held.take(rank, session, branch, toBlocks, untilMs);
     const applied = outcome.result === 'clipped' ? outcome.appliedBlocks : 0;
-    if (applied > 0) this.#hold(action.rank, held.tenant, action.session, action.branch, applied, held.claim.untilMs);
+    if (held !== undefined && applied > 0) this.#held.hold(rank, held.tenant, session, branch, applied, held.claim.untilMs, nowMs);
   }
 
-  /** Live claims on a rank and the blocks they cover, each block once. */
+  /** Live claims on a rank and the blocks they cover, each block once; zeros where no ledger is kept. */
   claimed(rank: RankId, nowMs: Millis): { readonly claims: number; readonly blocks: Blocks } {
-    const state = this.#ranks.get(rank);
-    if (state === undefined) return { claims: 0, blocks: 0 };
-    this.#expire(state, nowMs);
-    return { claims: state.ledger.liveClaims, blocks: state.ledger.chargedBlocks };
+    return this.#held?.claimed(rank, nowMs) ?? { claims: 0, blocks: 0 };
   }
 
   #dispatched(rank: RankId, request: RouteRequest, nowMs: Millis): void {
     this.#pauses?.resumed(request.session, request.branch, request.depthBlocks, request.arrivalMs, nowMs);
-    const p = this.#params;
-    if (!this.#keepsLedger || this.#hardness !== 'lease' || p.refresh !== 'onHit') return;
-    const state = this.#ranks.get(rank);
-    if (state === undefined) return;
-    this.#expire(state, nowMs);
+    if (this.#held === undefined || this.#hardness !== 'lease' || this.#params.refresh !== 'onHit') return;
     // A hit moves deadlines at the worker. The covered part of this prompt therefore stays charged, whoever claimed it, at least
     // until the longest deadline that the hit can give it; the claim made at the end of the response takes over from there.
-    const covered = state.ledger.coveredBlocks(request.branch, request.depthBlocks);
-    if (covered > 0) this.#hold(rank, request.tenant, request.session, request.branch, covered, nowMs + this.#longestTtlMs);
+    const { session, tenant, branch } = request;
+    const covered = this.#held.covered(rank, branch, request.depthBlocks, nowMs);
+    if (covered > 0) this.#held.hold(rank, tenant, session, branch, covered, nowMs + this.#longestTtlMs, nowMs);
   }
 
   #finished(event: Finished, act: Act): void {
@@ -204,11 +175,12 @@ export class LeaseRetention implements RetentionPolicy {
       untilMs = nowMs + DUE_NOW_MS;
     }
     let depth = depthBlocks;
-    if (this.#keepsLedger) {
-      depth = this.#grant(rank, request, depthBlocks, nowMs);
+    if (this.#held !== undefined) {
+      const { tenant, session, branch } = request;
+      depth = this.#grant(this.#held, rank, request, depthBlocks, nowMs);
       if (depth === 0) return;
-      this.#supersede(rank, request, depth, untilMs);
-      this.#hold(rank, request.tenant, request.session, request.branch, depth, untilMs);
+      this.#held.supersede(rank, session, branch, depth, p.deadlineMode === 'replace' ? Number.POSITIVE_INFINITY : untilMs);
+      this.#held.hold(rank, tenant, session, branch, depth, untilMs, nowMs);
     }
     this.counters.sent++;
     act({
@@ -250,66 +222,36 @@ export class LeaseRetention implements RetentionPolicy {
   }
 
   /** Blocks that the budgets leave, root side first (retention specification 3.2); 0 = rejected. */
-  #grant(rank: RankId, request: RouteRequest, depthBlocks: Blocks, nowMs: Millis): Blocks {
-    const state = this.#rankClaims(rank);
-    this.#expire(state, nowMs);
+  #grant(held: HeldClaims, rank: RankId, request: RouteRequest, depthBlocks: Blocks, nowMs: Millis): Blocks {
     const facts = this.#env.rankFacts(rank);
     const p = this.#params;
     let depth = depthBlocks;
     if (this.#hardness === 'lease' && Number.isFinite(p.budget) && p.tierFloor <= 1) {
       const capacity = p.tierFloor === 0 ? (facts?.hbmBlocks ?? 0) : (facts?.hostBlocks ?? 0);
-      depth = this.#clip(state.ledger, request.branch, depth, Math.floor(p.budget * capacity), 'budget');
+      const left = held.room(rank, undefined, request.branch, depth, Math.floor(p.budget * capacity), nowMs);
+      depth = this.#clipped(depth, left, 'budget');
     }
     if (p.tenantShare < 1 && depth > 0) {
-      const tenant = this.#tenantLedger(state, request.tenant);
-      depth = this.#clip(tenant, request.branch, depth, Math.floor(p.tenantShare * (facts?.hbmBlocks ?? 0)), 'tenant');
+      const budgetBlocks = Math.floor(p.tenantShare * (facts?.hbmBlocks ?? 0));
+      depth = this.#clipped(depth, held.room(rank, request.tenant, request.branch, depth, budgetBlocks, nowMs), 'tenant');
     }
     return depth;
   }
 
-  #clip(ledger: ClaimLedger, branch: BranchId, depth: Blocks, budgetBlocks: Blocks, reason: string): Blocks {
-    const room = Math.max(0, budgetBlocks - ledger.chargedBlocks);
-    // The common case needs no walk: everything would fit even if none of it were covered yet.
-    if (depth <= room) return depth;
-    const granted = Math.min(depth, ledger.coveredBlocks(branch, depth) + room);
-    if (granted === 0) count(this.counters.rejectedHere, reason);
-    else if (granted < depth) count(this.counters.clippedHere, reason);
-    return granted;
-  }
-
-  /** Ends own claims that the new one replaces: those on a prefix of its chain, unless `max` or `fixed` keeps their deadline. */
-  #supersede(rank: RankId, request: RouteRequest, depthBlocks: Blocks, untilMs: Millis): void {
-    const list = this.#sessions.get(request.session);
-    if (list === undefined) return;
-    const replaces = this.#params.deadlineMode === 'replace';
-    for (let i = list.length - 1; i >= 0; i--) {
-      const held = list[i]!;
-      const old = held.claim;
-      if (held.rank !== rank || old.depthBlocks > depthBlocks || (!replaces && old.untilMs > untilMs)) continue;
-      const shared = this.#env.branches.commonDepth(old.branch, old.depthBlocks, request.branch, depthBlocks);
-      if (shared === old.depthBlocks) this.#drop(held);
-    }
+  #clipped(askedBlocks: Blocks, grantedBlocks: Blocks, reason: string): Blocks {
+    if (grantedBlocks === 0) count(this.counters.rejectedHere, reason);
+    else if (grantedBlocks < askedBlocks) count(this.counters.clippedHere, reason);
+    return grantedBlocks;
   }
 
   #closed(session: SessionId, nowMs: Millis, act: Act): void {
     this.#pauses?.closed(session, nowMs);
-    const list = this.#sessions.get(session);
-    if (list === undefined) return;
-    if (!this.#params.releaseOnClose) return;
-    for (const { rank } of list.slice()) {
-      const state = this.#ranks.get(rank);
-      if (state !== undefined) this.#expire(state, nowMs);
-    }
-    const open = list.slice();
-    for (const held of open) this.#drop(held);
-    for (const { rank, claim } of open) {
-      const kept = this.#rankClaims(rank).ledger.coveredBlocks(claim.branch, claim.depthBlocks);
-      if (kept < claim.depthBlocks) this.#release(rank, claim, kept, nowMs, act);
-    }
+    if (this.#held === undefined || !this.#params.releaseOnClose) return;
+    for (const rest of this.#held.takeSession(session, nowMs)) this.#release(rest, nowMs, act);
   }
 
   /** An explicit release: the exclusive part falls back to its true last access as soon as the action is sure to have arrived. */
-  #release(rank: RankId, claim: LedgerClaim, fromBlocks: Blocks, nowMs: Millis, act: Act): void {
+  #release({ rank, claim, fromBlocks }: ExclusiveRest, nowMs: Millis, act: Act): void {
     this.counters.released++;
     act({
       verb: 'pin',
@@ -324,65 +266,6 @@ export class LeaseRetention implements RetentionPolicy {
       onExpiry: this.#drops ? 'drop' : 'trueLastAccess',
       tierFloor: this.#params.tierFloor,
     });
-  }
-
-  #lost(rank: RankId): void {
-    if (!this.#ranks.delete(rank)) return;
-    for (const [session, list] of this.#sessions) {
-      const rest = list.filter((held) => held.rank !== rank);
-      if (rest.length === 0) this.#sessions.delete(session);
-      else if (rest.length < list.length) this.#sessions.set(session, rest);
-    }
-  }
-
-  #rankClaims(rank: RankId): RankClaims {
-    let state = this.#ranks.get(rank);
-    if (state === undefined) {
-      state = { ledger: new ClaimLedger(this.#env.branches), tenants: new Map() };
-      this.#ranks.set(rank, state);
-    }
-    return state;
-  }
-
-  #tenantLedger(state: RankClaims, tenant: number): ClaimLedger {
-    let ledger = state.tenants.get(tenant);
-    if (ledger === undefined) {
-      ledger = new ClaimLedger(this.#env.branches);
-      state.tenants.set(tenant, ledger);
-    }
-    return ledger;
-  }
-
-  #hold(rank: RankId, tenant: number, session: SessionId, branch: BranchId, depth: Blocks, untilMs: Millis): void {
-    const state = this.#rankClaims(rank);
-    const claim = state.ledger.add(session, branch, depth, untilMs);
-    const twin = this.#params.tenantShare < 1 ? this.#tenantLedger(state, tenant).add(session, branch, depth, untilMs) : undefined;
-    const held: HeldClaim = { rank, tenant, claim, twin };
-    const list = this.#sessions.get(session);
-    if (list === undefined) this.#sessions.set(session, [held]);
-    else list.push(held);
-  }
-
-  #drop(held: HeldClaim): void {
-    const state = this.#ranks.get(held.rank);
-    if (state !== undefined) {
-      state.ledger.remove(held.claim);
-      if (held.twin !== undefined) state.tenants.get(held.tenant)?.remove(held.twin);
-    }
-    this.#forget(held.claim);
-  }
-
-  #forget(claim: LedgerClaim): void {
-    const list = this.#sessions.get(claim.session);
-    if (list === undefined) return;
-    const at = list.findIndex((held) => held.claim === claim);
-    if (at >= 0) list.splice(at, 1);
-    if (list.length === 0) this.#sessions.delete(claim.session);
-  }
-
-  #expire(state: RankClaims, nowMs: Millis): void {
-    state.ledger.expire(nowMs, (claim) => this.#forget(claim));
-    for (const ledger of state.tenants.values()) ledger.expire(nowMs, () => undefined);
   }
 }
 

@@ -1,0 +1,148 @@
+import type { BranchId, BranchTable } from '../blocks.ts';
+import type { Blocks, Millis, RankId, SessionId } from '../ports.ts';
+import { ClaimLedger, type LedgerClaim } from './claim-ledger.ts';
+
+interface RankClaims {
+  readonly ledger: ClaimLedger;
+  /** Claims per tenant; only kept while tenant shares are watched. */
+  readonly tenants: Map<number, ClaimLedger>;
+}
+
+/** A claim with its place. */
+export interface HeldClaim {
+  readonly rank: RankId;
+  readonly tenant: number;
+  readonly claim: LedgerClaim;
+  /** The same claim in the ledger of its tenant. */
+  readonly twin: LedgerClaim | undefined;
+}
+
+/** What a session leaves behind on a rank: blocks [fromBlocks, depthBlocks) of the chain, claimed by nobody else. */
+export interface ExclusiveRest {
+  readonly rank: RankId;
+  readonly claim: LedgerClaim;
+  readonly fromBlocks: Blocks;
+}
+
+/** Live claims of all ranks, found by rank and by session. Expired ones leave whenever their rank is looked at. */
+export class HeldClaims {
+  readonly #branches: BranchTable;
+  readonly #perTenant: boolean;
+  readonly #ranks = new Map<RankId, RankClaims>();
+  readonly #sessions = new Map<SessionId, HeldClaim[]>();
+
+  /** `perTenant`: also keep a ledger per tenant, for {@link room} with a tenant. */
+  constructor(branches: BranchTable, perTenant: boolean) {
+    this.#branches = branches;
+    this.#perTenant = perTenant;
+  }
+
+  /** Live claims on a rank and the blocks they cover, each block once. */
+  claimed(rank: RankId, nowMs: Millis): { readonly claims: number; readonly blocks: Blocks } {
+    const { ledger } = this.#rank(rank, nowMs);
+    return { claims: ledger.liveClaims, blocks: ledger.chargedBlocks };
+  }
+
+  /** Leading blocks of a chain that are claimed on a rank, by anyone. */
+  covered(rank: RankId, branch: BranchId, depth: Blocks, nowMs: Millis): Blocks {
+    return this.#rank(rank, nowMs).ledger.coveredBlocks(branch, depth);
+  }
+
+  /** Blocks of a claim that a budget on the rank, or of one tenant on it, leaves; root side first. What is covered costs nothing. */
+  room(rank: RankId, tenant: number | undefined, branch: BranchId, depth: Blocks, budgetBlocks: Blocks, nowMs: Millis): Blocks {
+    const state = this.#rank(rank, nowMs);
+    const ledger = tenant === undefined ? state.ledger : this.#tenant(state, tenant);
+    const left = Math.max(0, budgetBlocks - ledger.chargedBlocks);
+    // The common case needs no walk: everything would fit even if none of it were covered yet.
+    return depth <= left ? depth : Math.min(depth, ledger.coveredBlocks(branch, depth) + left);
+  }
+
+  hold(rank: RankId, tenant: number, session: SessionId, branch: BranchId, depth: Blocks, untilMs: Millis, nowMs: Millis): void {
+    const state = this.#rank(rank, nowMs);
+    const claim = state.ledger.add(session, branch, depth, untilMs);
+    const twin = this.#perTenant ? this.#tenant(state, tenant).add(session, branch, depth, untilMs) : undefined;
+    const held: HeldClaim = { rank, tenant, claim, twin };
+    const list = this.#sessions.get(session);
+    if (list === undefined) this.#sessions.set(session, [held]);
+    else list.push(held);
+  }
+
+  /** Ends claims of the session on prefixes of a chain on this rank, all of them or those due at `untilMs` or before. */
+  supersede(rank: RankId, session: SessionId, branch: BranchId, depth: Blocks, untilMs: Millis): void {
+    const list = this.#sessions.get(session);
+    if (list === undefined) return;
+    for (let i = list.length - 1; i >= 0; i--) {
+      const held = list[i]!;
+      const old = held.claim;
+      if (held.rank !== rank || old.depthBlocks > depth || old.untilMs > untilMs) continue;
+      if (this.#branches.commonDepth(old.branch, old.depthBlocks, branch, depth) === old.depthBlocks) this.#drop(held);
+    }
+  }
+
+  /** Ends and returns the claim that was made for such an action. */
+  take(rank: RankId, session: SessionId, branch: BranchId, depth: Blocks, untilMs: Millis): HeldClaim | undefined {
+    const held = this.#sessions
+      .get(session)
+      ?.find((h) => h.rank === rank && h.claim.branch === branch && h.claim.depthBlocks === depth && h.claim.untilMs >= untilMs);
+    if (held !== undefined) this.#drop(held);
+    return held;
+  }
+
+  /** Ends all claims of a session and returns what nobody else claims. */
+  takeSession(session: SessionId, nowMs: Millis): readonly ExclusiveRest[] {
+    for (const { rank } of this.#sessions.get(session)?.slice() ?? []) this.#rank(rank, nowMs);
+    const open = this.#sessions.get(session)?.slice() ?? [];
+    for (const held of open) this.#drop(held);
+    const rest: ExclusiveRest[] = [];
+    for (const { rank, claim } of open) {
+      const fromBlocks = this.covered(rank, claim.branch, claim.depthBlocks, nowMs);
+      if (fromBlocks < claim.depthBlocks) rest.push({ rank, claim, fromBlocks });
+    }
+    return rest;
+  }
+
+  /** Forgets everything on a rank that lost its memory. Cost O(sessions). */
+  lost(rank: RankId): void {
+    if (!this.#ranks.delete(rank)) return;
+    for (const [session, list] of this.#sessions) {
+      const rest = list.filter((held) => held.rank !== rank);
+      if (rest.length === 0) this.#sessions.delete(session);
+      else if (rest.length < list.length) this.#sessions.set(session, rest);
+    }
+  }
+
+  #rank(rank: RankId, nowMs: Millis): RankClaims {
+    let state = this.#ranks.get(rank);
+    if (state === undefined) {
+      state = { ledger: new ClaimLedger(this.#branches), tenants: new Map() };
+      this.#ranks.set(rank, state);
+    }
+    state.ledger.expire(nowMs, (claim) => this.#forget(claim));
+    for (const ledger of state.tenants.values()) ledger.expire(nowMs, () => undefined);
+    return state;
+  }
+
+  #tenant(state: RankClaims, tenant: number): ClaimLedger {
+    let ledger = state.tenants.get(tenant);
+    if (ledger === undefined) {
+      ledger = new ClaimLedger(this.#branches);
+      state.tenants.set(tenant, ledger);
+    }
+    return ledger;
+  }
+
+  #drop(held: HeldClaim): void {
+    const state = this.#ranks.get(held.rank);
+    state?.ledger.remove(held.claim);
+    if (held.twin !== undefined) state?.tenants.get(held.tenant)?.remove(held.twin);
+    this.#forget(held.claim);
+  }
+
+  #forget(claim: LedgerClaim): void {
+    const list = this.#sessions.get(claim.session);
+    if (list === undefined) return;
+    const at = list.findIndex((held) => held.claim === claim);
+    if (at >= 0) list.splice(at, 1);
+    if (list.length === 0) this.#sessions.delete(claim.session);
+  }
+}
