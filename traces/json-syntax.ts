@@ -19,6 +19,7 @@ export function syntaxFault(text: string): SyntaxFault | null {
 
 const LITERALS: Readonly<Record<string, string>> = { t: 'true', f: 'false', n: 'null' };
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const CUT_NUMBER = /^-?(?:(?:0|[1-9]\d*)(?:\.|(?:\.\d+)?[eE][+-]?))?$/;
 const SPACE = /[ \t\r\n]*/y;
 
 class Scanner {
@@ -86,7 +87,12 @@ class Scanner {
       }
       return null;
     }
-    return this.#match(NUMBER) ? null : this.#fault('a value');
+    const start = this.#at;
+    if (!this.#match(NUMBER) && c !== '-') return this.#fault('a value');
+    // A number that breaks off at the end of the text, such as `-`, `1.` or `5e-`.
+    if (CUT_NUMBER.test(this.#text.slice(start, start + 400)) && this.#text.length - start < 400) this.#at = this.#text.length;
+    else if (this.#at > start) return null;
+    return this.#fault('a digit');
   }
 
   #colon(): SyntaxFault | null {
@@ -108,8 +114,12 @@ class Scanner {
       if (code !== 92) continue;
       this.#at++;
       const letter = this.#text[this.#at];
-      if (letter === 'u' && /^[0-9a-fA-F]{4}$/.test(this.#text.slice(this.#at + 1, this.#at + 5))) this.#at += 4;
-      else if (letter === undefined || !'"\\/bfnrt'.includes(letter)) return this.#fault('an escape sequence');
+      const rest = this.#text.slice(this.#at + 1, this.#at + 5);
+      if (letter === 'u' && /^[0-9a-fA-F]{4}$/.test(rest)) this.#at += 4;
+      else if (letter === 'u' && /^[0-9a-fA-F]{0,3}$/.test(rest) && this.#at + 1 + rest.length === this.#text.length) {
+        this.#at = this.#text.length;
+        return this.#fault('an escape sequence');
+      } else if (letter === undefined || !'"\\/bfnrt'.includes(letter)) return this.#fault('an escape sequence');
     }
   }
 
