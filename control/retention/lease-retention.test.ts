@@ -141,6 +141,19 @@ describe('deadlines', () => {
     expect(h.finish(1, h.session(10), 0)).toEqual([]);
   });
 
+  it('a shorter later TTL shortens the lease in mode replace', () => {
+    const h = new RetentionHarness('sglang-pin@1', { budget: 1 });
+    const branch = h.session(10);
+    for (const ttlMs of [3_600_000, 300_000]) h.finish(0, branch, 0, { hints: { cacheControl: [{ blockIndex: 9, ttlMs }] } });
+    expect((h.policy as LeaseRetention).claimed(0, 300_000).claims).toBe(1);
+    expect((h.policy as LeaseRetention).claimed(0, 300_001).claims).toBe(0);
+  });
+
+  it('what lapsed during its own response is dropped by a deadline that is still ahead when it arrives', () => {
+    const h = new RetentionHarness('provider@1', { ttl: 300_000 });
+    expect(h.finish(0, h.session(10), 400_000, { arrivalMs: 0 })[0]).toMatchObject({ untilMs: 401_000, onExpiry: 'drop' });
+  });
+
   it('pins the prefix of each breakpoint where cache_control is honoured, beside the own time', () => {
     const h = new RetentionHarness('kvcast-soft@1', { ttl: 60_000, jitter: 0, cacheControl: 'honour' });
     const sent = h.finish(0, h.session(10), 0, {
