@@ -6,6 +6,8 @@ import { cellFile, type StepParameters, type TimingCell } from './cells.ts';
 
 /** Trials per row. The acceptance run uses KVCAST_RUNS=20000. */
 const RUNS = Number(process.env['KVCAST_RUNS'] ?? 5000);
+/** Invariants are simple relations: fewer trials by default. */
+const INVARIANT_RUNS = Math.max(1000, Math.floor(RUNS / 5));
 const CELLS = cellFile().cells;
 
 const cell = fc.constantFrom(...CELLS);
@@ -161,7 +163,7 @@ describe('invariants of a step', () => {
         expect(step(timer, s.d.seqs, kv, longest + s.more, [[s.chunk, s.resident]])).toBeGreaterThanOrEqual(base);
         expect(step(timer, s.d.seqs, kv, longest, [[s.chunk, s.resident + s.more]])).toBeGreaterThanOrEqual(base);
       }),
-      { numRuns: RUNS },
+      { numRuns: INVARIANT_RUNS },
     );
   });
 
@@ -176,7 +178,7 @@ describe('invariants of a step', () => {
         const base = step(timer, s.d.seqs, kv, longest, [[s.chunk, s.resident]]);
         expect(step(timer, s.d.seqs, kv, longest, [[to, s.resident]])).toBeGreaterThanOrEqual(base);
       }),
-      { numRuns: Math.min(RUNS, 500) },
+      { numRuns: Math.min(RUNS, 300) },
     );
   });
 
@@ -188,7 +190,7 @@ describe('invariants of a step', () => {
         const without = step(timer, s.d.seqs, kv, longest, []);
         expect(step(timer, s.d.seqs, kv, longest, [[s.chunk, s.resident]])).toBeGreaterThanOrEqual(without * 0.999);
       }),
-      { numRuns: RUNS },
+      { numRuns: INVARIANT_RUNS },
     );
   });
 
@@ -203,7 +205,7 @@ describe('invariants of a step', () => {
         timer.startRun(d.seqs, kv + first * d.seqs, longest + first);
         expect(Math.abs(head + timer.runMs(second) - whole)).toBeLessThanOrEqual(1e-12 * whole);
       }),
-      { numRuns: RUNS },
+      { numRuns: INVARIANT_RUNS },
     );
   });
 
@@ -223,7 +225,7 @@ describe('invariants of a step', () => {
         const one = step(new CellTimer(c, p), s.d.seqs, kv, longest, [[s.chunk, s.resident]]);
         expect(step(new CellTimer(c, doubled), s.d.seqs, kv, longest, [[s.chunk, s.resident]])).toBe(2 * one);
       }),
-      { numRuns: RUNS },
+      { numRuns: INVARIANT_RUNS },
     );
   });
 
@@ -234,7 +236,7 @@ describe('invariants of a step', () => {
         const other = step(new CellTimer(c, { ...p, skewAlpha: 0 }), d.seqs, d.seqs * d.shortest, d.shortest, []);
         expect(one).toBe(other);
       }),
-      { numRuns: RUNS },
+      { numRuns: INVARIANT_RUNS },
     );
   });
 });
