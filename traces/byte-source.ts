@@ -27,13 +27,21 @@ const CHUNK_BYTES = 1 << 21;
  */
 export async function* byteChunks(path: string, listener?: ByteListener): AsyncGenerator<Buffer> {
   const raw = path === '-' ? stdinChunks(listener) : fileChunks(path, listener);
-  const first = await firstBytes(raw);
-  if (first === null) return;
-  if (!(first.length > 2 && first[0] === 0x1f && first[1] === 0x8b)) {
-    yield first;
-    yield* raw;
-    return;
+  try {
+    const first = await firstBytes(raw);
+    if (first === null) return;
+    if (first.length > 2 && first[0] === 0x1f && first[1] === 0x8b) yield* inflated(first, raw);
+    else {
+      yield first;
+      yield* raw;
+    }
+  } finally {
+    // A consumer that stops early must not leave the file open.
+    await raw.return(undefined);
   }
+}
+
+async function* inflated(first: Buffer, raw: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   const gunzip = createGunzip({ chunkSize: 1 << 20 });
   const source = Readable.from(copies(first, raw), { objectMode: true, highWaterMark: 1 });
   source.on('error', (error) => gunzip.destroy(error));
