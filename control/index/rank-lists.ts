@@ -60,13 +60,32 @@ export class RankLists {
 
   /** Stores a value, 0 removes it. Cost as {@link get}, amortised. */
   set(branch: number, rank: number, value: number): void {
-    if (rank >= this.rankRoom) this.#widenRanks(rank + 1);
+    if (rank >= this.rankRoom) this.widenRanks(rank + 1);
     const at = this.find(branch, rank);
     if (at >= 0) {
       const old = this.arena[at]!;
       if (value !== 0 && old !== 0) this.arena[at] = value;
       else if (value !== old) this.#toggle(branch, at, value);
     } else if (value !== 0) this.#append(branch, rank, value);
+  }
+
+  /** Room for ranks below `ranks`, so that dense lists may be read for each of them. Moves every dense list if there was less. */
+  widenRanks(ranks: number): void {
+    const old = this.rankRoom;
+    if (ranks <= old) return;
+    let room = old;
+    while (room < ranks) room *= 2;
+    this.rankRoom = room;
+    this.#denseAbove = Math.max(MIN_DENSE, room >> 3);
+    this.#freeDense = [];
+    for (let branch = 0; branch < this.head.length; branch++) {
+      const head = this.head[branch]!;
+      if (head === 0 || this.arena[head + 1] !== DENSE) continue;
+      const wide = this.#takeDense();
+      this.arena[wide] = this.arena[head]!;
+      this.arena.copyWithin(wide + HEADER, head + HEADER, head + HEADER + old);
+      this.head[branch] = wide;
+    }
   }
 
   /** Visits every (branch, value) of a rank. Cost O(all pairs); for rare events only. The visitor may `set` the visited pair. */
@@ -193,24 +212,6 @@ export class RankLists {
     this.#top += words;
     if (this.#top > this.arena.length) this.arena = widened(this.arena, this.#top);
     return head;
-  }
-
-  /** A rank beyond the room joined: every dense list moves to a wider one. */
-  #widenRanks(ranks: number): void {
-    const old = this.rankRoom;
-    let room = old;
-    while (room < ranks) room *= 2;
-    this.rankRoom = room;
-    this.#denseAbove = Math.max(MIN_DENSE, room >> 3);
-    this.#freeDense = [];
-    for (let branch = 0; branch < this.head.length; branch++) {
-      const head = this.head[branch]!;
-      if (head === 0 || this.arena[head + 1] !== DENSE) continue;
-      const wide = this.#takeDense();
-      this.arena[wide] = this.arena[head]!;
-      this.arena.copyWithin(wide + HEADER, head + HEADER, head + HEADER + old);
-      this.head[branch] = wide;
-    }
   }
 }
 

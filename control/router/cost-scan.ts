@@ -498,6 +498,9 @@ export class CostScan {
   #rebuild(): void {
     const { table, match } = this.#input;
     const room = match.hbm.length;
+    // Dense lists are read by rank, also for ranks that no list has named yet.
+    for (const lists of this.#index.tiers) lists.widenRanks(room);
+    this.#input.bookings.lists.widenRanks(room);
     let size = 1;
     while (size < table.readyCount) size *= 2;
     this.#size = size;

@@ -83,7 +83,11 @@ function fleet(workers: number, T: number): Fleet {
     if (i % 4 !== 0) router.firstToken(one.attempt, 0);
   });
   const index = router.index as unknown as { entriesWalked: number };
-  return { router, requests: requests.slice(sessions >> 1), walked: () => index.entriesWalked + router.bookings.entriesWalked + (router.scan?.entriesWalked ?? 0) };
+  return {
+    router,
+    requests: requests.slice(sessions >> 1),
+    walked: () => index.entriesWalked + router.bookings.entriesWalked + (router.scan?.entriesWalked ?? 0),
+  };
 }
 
 function store(router: ScoringRouter, rank: number, branch: number, blocks: number): void {
