@@ -96,10 +96,9 @@ function count(column: ArrayLike<number>, test: (x: number) => boolean): number 
 export function lossText(losses: readonly Loss[]): string {
   if (losses.length === 0) return 'loss  none\n';
   const number = (n: number): string => n.toLocaleString('en-US');
-  const lines = [
-    `${'loss'.padEnd(30)} ${'count'.padStart(7)} ${'of'.padStart(6)}  ${'effect'.padEnd(18)}  (--strict: nothing written, exit 3)`,
-  ];
-  for (const { what, count, of, effect } of losses)
-    lines.push(`  ${what.padEnd(28)} ${number(count).padStart(7)} ${number(of).padStart(6)}  ${effect}`);
+  const row = (what: string, n: string, of: string, effect: string): string =>
+    `${what.padEnd(30)}${n.padStart(9)}${of.padStart(7)}  ${effect}`;
+  const lines = [row('loss', 'count', 'of', `${'effect'.padEnd(17)}(--strict: nothing written, exit 3)`)];
+  for (const { what, count, of, effect } of losses) lines.push(row(`  ${what}`, number(count), number(of), effect));
   return `${lines.join('\n')}\n`;
 }

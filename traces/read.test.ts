@@ -60,7 +60,7 @@ describe('one trace', () => {
     child.child.stdin!.end(gzipSync(text));
     const { stdout } = await child;
     const trace = await readText(gzipSync(text));
-    expect(JSON.parse(stdout)).toEqual([3, 17, JSON.parse(JSON.stringify([...trace.request.pauseMs])), trace.input?.digest]);
+    expect(JSON.parse(stdout)).toEqual([3, 18, JSON.parse(JSON.stringify([...trace.request.pauseMs])), trace.input?.digest]);
   });
   it('has the digest of its bytes, a directory that of its files', async () => {
     const { createHash } = await import('node:crypto');

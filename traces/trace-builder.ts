@@ -373,7 +373,7 @@ export class TraceBuilder {
     const a = this.#agent;
     const r = this.#request;
     const counts = { sessionCount: s.id.length, agentCount: a.id.length, requestCount: r.startMs.length };
-    return {
+    const trace: Trace = {
       header,
       strings: this.#strings,
       ...counts,
@@ -424,7 +424,33 @@ export class TraceBuilder {
       ...(input === undefined ? {} : { input }),
       ...(facts === undefined ? {} : { facts }),
     };
+    return order ? { ...trace, strings: renumberStrings(trace) } : trace;
   }
+}
+
+/** Puts the names into the order in which sorted sessions use them, so that the order of the input leaves no trace. Mutates the columns. */
+function renumberStrings(trace: Trace): string[] {
+  const { session, agent, request } = trace;
+  const fresh = new Int32Array(trace.strings.length).fill(-1);
+  const names: string[] = [];
+  const move = (column: Int32Array, i: number): void => {
+    const old = column[i]!;
+    if (old < 0) return;
+    if (fresh[old]! < 0) fresh[old] = names.push(trace.strings[old]!) - 1;
+    column[i] = fresh[old]!;
+  };
+  for (let s = 0; s < trace.sessionCount; s++) {
+    move(session.id, s);
+    move(session.tenant, s);
+    move(session.class, s);
+    for (let a = session.agentFrom[s]!; a < session.agentFrom[s + 1]!; a++) {
+      move(agent.id, a);
+      move(agent.type, a);
+      move(agent.model, a);
+      for (let r = agent.requestFrom[a]!; r < agent.requestFrom[a + 1]!; r++) move(request.model, r);
+    }
+  }
+  return names;
 }
 
 /** Session indices by (arrivalMs, id), absent arrivals last; undefined if they are in that order already. */
