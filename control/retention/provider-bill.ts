@@ -15,6 +15,7 @@ export interface ProviderPrices {
   readonly fresh: number;
 }
 
+/** List prices of Anthropic as multiples of the base input price (retention specification 8.6). */
 export const PROVIDER_PRICES: ProviderPrices = { write5m: 1.25, write1h: 2, read: 0.1, fresh: 1 };
 
 /** One content block of a request, in the order tools, system, messages. */
