@@ -39,6 +39,7 @@ export interface LocatedEntry {
 
 export type LocatedNode = LocatedScalar | LocatedList | LocatedMap;
 
+/** Origin of leaves that nobody wrote. */
 export const DEFAULT_ORIGIN: Origin = { kind: 'default' };
 
 /** Empty map of an origin. */

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { parsePresetRef } from './scalars.ts';
 
+/** Kinds of presets that live under scenarios/presets. */
 export const PRESET_KINDS = ['gpu', 'model', 'engine', 'fleet', 'workload', 'slo', 'cost'] as const;
 export type PresetKind = (typeof PRESET_KINDS)[number];
 export type PolicyKind = 'router' | 'retention' | 'admission';

@@ -65,6 +65,7 @@ export interface FieldSchema {
   readonly 'x-unsupported'?: Unsupported;
 }
 
+/** The JSON Schema of scenario files. */
 export const SCENARIO_SCHEMA = document as unknown as FieldSchema;
 
 /** Schema of the node at `steps`; undefined where the path leaves the schema or enters an open map. */

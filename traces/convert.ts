@@ -7,6 +7,7 @@ import { agenticMooncakeLines } from './writers/agentic-mooncake-writer.ts';
 import { kvcastLines } from './writers/kvcast-writer.ts';
 import { writeLines } from './writers/line-file.ts';
 
+/** Formats that can be written. */
 export const CONVERT_TARGETS: readonly ConvertTarget[] = ['kvcast', 'agentic-mooncake'];
 
 export interface ConvertOptions extends ReadTraceOptions {

@@ -104,6 +104,7 @@ export function inspectTrace(trace: Trace, options: HygieneOptions = {}): TraceI
   };
 }
 
+/** Whether a zero-latency table is that of a session-local trace. */
 export function isSessionTable(table: ZeroLatency): table is SessionZeroLatency {
   return 'scope' in table;
 }

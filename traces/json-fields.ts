@@ -10,6 +10,7 @@ const MAX_TOKENS = 2 ** 31 - 1;
 /** Tolerated distance of a count from a whole number. Source: trace specification 3.2. */
 const WHOLE = 1e-6;
 
+/** Whether a JSON value is an object, not null and not a list. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -26,6 +26,7 @@ export interface FeatureConstants {
   readonly lenScale: number;
 }
 
+/** Constants of the features where a policy names none. */
 export const FEATURE_DEFAULTS: FeatureConstants = { c: 1, decay: 0, h: 0.75, k: 0.25, m: 0, lenMix: 0, lenScale: 8192 };
 
 /** What the pool does: whole requests, or one side of a disaggregated pair. */

@@ -2,6 +2,7 @@
 import type { Millis, RankFacts, RankId, WorkerChange, WorkerReport } from '../ports.ts';
 import { workerHash } from './keyed-draw.ts';
 
+/** States of a rank in the table. */
 export const RANK_ABSENT = 0;
 export const RANK_JOINED = 1;
 export const RANK_READY = 2;
