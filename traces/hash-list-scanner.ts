@@ -28,7 +28,9 @@ export interface CutLine {
 }
 
 export class HashListScanner {
-  /** The list scanned last: bytes of its content, runs, and for each run the byte where its text starts. */
+  /** The list scanned last: where its content lies (in this line, or in the copy that outlives it), and for each run the byte of its start. */
+  #bytes: Buffer = Buffer.alloc(0);
+  #copy: Buffer = Buffer.alloc(0);
   #from = -1;
   #to = -1;
   #runs: number[] = [];
@@ -37,7 +39,24 @@ export class HashListScanner {
 
   /** Cuts the lists out of bytes[from, to), or null where the plain path must decide. Cost O(bytes), mostly memcmp. */
   cut(bytes: Buffer, from: number, to: number): CutLine | null {
-    this.#from = -1;
+    const line = this.#cut(bytes, from, to);
+    if (line === null) this.#from = -1;
+    else this.#keep();
+    return line;
+  }
+
+  /** The line's bytes go away; rows of one session repeat each other, so the last list is copied. */
+  #keep(): void {
+    if (this.#from < 0 || this.#bytes === this.#copy) return;
+    const length = this.#to - this.#from;
+    if (length > this.#copy.length) this.#copy = Buffer.allocUnsafe(2 * length);
+    this.#bytes.copy(this.#copy, 0, this.#from, this.#to);
+    this.#bytes = this.#copy;
+    this.#from = 0;
+    this.#to = length;
+  }
+
+  #cut(bytes: Buffer, from: number, to: number): CutLine | null {
     const lists: number[][] = [];
     let text = '';
     let kept = from;
@@ -75,6 +94,7 @@ export class HashListScanner {
     }
     this.#pairs = false;
     const end = this.#ids(bytes, at, next, to);
+    this.#bytes = bytes;
     this.#from = at;
     this.#to = end - 1;
     return end;
@@ -84,13 +104,13 @@ export class HashListScanner {
   #reuse(bytes: Buffer, at: number, to: number): number {
     const limit = Math.min(this.#to - this.#from, to - at);
     let common = 0;
-    if (limit > 0 && bytes.compare(bytes, this.#from, this.#from + limit, at, at + limit) === 0) common = limit;
+    if (limit > 0 && this.#bytes.compare(bytes, at, at + limit, this.#from, this.#from + limit) === 0) common = limit;
     else {
       // Largest length with equal bytes: lengths below `high` are untested, `common` is proven.
       let high = limit;
       while (high - common > 1) {
         const mid = (common + high) >> 1;
-        if (bytes.compare(bytes, this.#from + common, this.#from + mid, at + common, at + mid) === 0) common = mid;
+        if (this.#bytes.compare(bytes, at + common, at + mid, this.#from + common, this.#from + mid) === 0) common = mid;
         else high = mid;
       }
     }
