@@ -1,0 +1,156 @@
+/** Whole runs small enough to check by hand: one worker, constant step time, a trace written on the spot. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { loadScenario } from '../../scenarios/load-scenario.ts';
+import { policyCatalogue } from './policies.ts';
+import { prepareTrace, startJob } from './simulate.ts';
+import { planOf } from './simulate-point.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'kvcast-whole-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const HEADER = {
+  kvcast: 'trace',
+  version: 1,
+  blockTokens: 64,
+  idScope: 'session',
+  partialTail: 'none',
+  source: { format: 'kvcast', digest: 'sha256:00' },
+  interpretation: { pauseRule: 'none', apiEstimate: 'none', subAgentRule: 'none', chains: 'off', quantumMs: 1 },
+};
+
+function traceFile(name: string, sessions: readonly object[]): string {
+  const file = join(folder, name);
+  writeFileSync(file, `${[HEADER, ...sessions].map((line) => JSON.stringify(line)).join('\n')}\n`);
+  return file;
+}
+
+function turn(startMs: number, tokens: number, blocks: number, out: number, more: object = {}) {
+  return { startMs, in: tokens, out, runs: [[1, blocks]], stop: 'tool', ...more };
+}
+
+const SCENARIO = `
+kvcast: 1
+name: by-hand
+kind: terminating
+workload:
+  trace: {use: FILE, pauses: recorded}
+  resample: none
+  arrivals: {mode: recorded}
+fleet:
+  model: qwen3-235b-a22b-fp8@1
+  contextLimit: 200k
+  pools:
+    - name: one
+      gpu: h100-sxm@1
+      workers: 1
+      engine: {use: vllm@1, with: {blockSize: 64, kvBlocks: 4000, maxBatchedTokens: 1024, requestDelay: 5ms}}
+      timer: {use: fixed@1, with: {stepMs: 10}}
+control: {router: round-robin@1, retention: lru@1, signals: {netDelay: 1ms, indexAge: 2ms}}
+run: {replications: 1}
+`;
+
+async function simulate(file: string, sets: readonly string[] = []) {
+  const loaded = await loadScenario({ text: SCENARIO.replace('FILE', file), name: 'by-hand' }, { sets, policies: policyCatalogue() });
+  const plan = planOf(loaded, {
+    metrics: ['turn.e2e.mean', 'turn.itl.mean', 'turn.queue.mean', 'session.completion.mean', 'engine.preemptions'],
+  });
+  const job = startJob(plan, await prepareTrace(plan), { arm: 0, replication: 0 });
+  while (job.step(1000));
+  return { result: job.result(), run: job.run() };
+}
+
+describe('two turns of one session', () => {
+  // Prompt 1000 (15 blocks, one step of 1000 tokens), 3 tokens; pause 100 ms; prompt 1200 of which 15 blocks are cached.
+  const file = traceFile('two.kvtrace.jsonl', [
+    {
+      id: 's',
+      arrivalMs: 0,
+      agents: [{ id: 'root', model: 'm', requests: [turn(0, 1000, 15, 3), turn(500, 1200, 18, 2, { pauseMs: 100 })] }],
+    },
+  ]);
+
+  it('times follow from delays, steps and the pause', async () => {
+    const { run } = await simulate(file);
+    const t = run.turns;
+    // 0 arrives, 5 at the scheduler, steps end at 15, 25, 35; the client has the end at 36 and pauses until 136.
+    expect([t.arrivalMs[0], t.admitMs[0], t.firstTokenMs[0], t.lastTokenMs[0]]).toEqual([0, 5, 15, 35]);
+    expect([t.arrivalMs[1], t.admitMs[1], t.firstTokenMs[1], t.lastTokenMs[1]]).toEqual([136, 141, 151, 161]);
+    expect(run.plays.endMs[0]).toBe(162);
+    expect(run.plays.activeMs[0]).toBe(62);
+  });
+
+  it('hits are whole blocks of the first prompt, and every token has a source', async () => {
+    const { result, run } = await simulate(file);
+    expect(Array.from(run.turns.hitHbmTokens.subarray(0, 2))).toEqual([0, 960]);
+    expect(result.sources).toEqual({ hbm: 960, host: 0, compulsory: 1240, routing: 0, capacity: 0, ttl: 0, other: 0 });
+    expect(result.values['kv.hit.total']).toBeCloseTo(960 / 2200, 12);
+    expect(result.values['turn.itl.mean']).toBeCloseTo(0.01, 4);
+    expect(result.values['turn.e2e.mean']).toBeCloseTo((0.035 + 0.025) / 2, 12);
+    expect(result.values['session.completion.mean']).toBeCloseTo(0.162, 12); // to the delivery of the last token
+  });
+
+  it('drop at the deadline: a pause of exactly the TTL still hits, one microsecond less does not', async () => {
+    // The claim is set 1 ms after delivery of the end (36 + 1), its clock starts at 36; the next prompt reaches the worker at 141.
+    const kept = await simulate(file, ['control.retention={use: ttl-drop@1, with: {ttl: 105ms}}']);
+    const lost = await simulate(file, ['control.retention={use: ttl-drop@1, with: {ttl: 104.999ms}}']);
+    expect(kept.run.turns.hitHbmTokens[1]).toBe(960);
+    expect(lost.run.turns.hitHbmTokens[1]).toBe(0);
+    expect(lost.result.sources).toMatchObject({ ttl: 960 });
+  });
+});
+
+describe('whole runs under stress', () => {
+  const many = Array.from({ length: 12 }, (_, s) => ({
+    id: `s${s}`,
+    arrivalMs: s * 7,
+    agents: [
+      {
+        id: 'root',
+        model: 'm',
+        requests: [1, 2, 3, 4].map((k) => turn(k * 100, 1500 * k, Math.floor((1500 * k) / 64), 20 + s, k === 1 ? {} : { pauseMs: 30 * s })),
+      },
+    ],
+  }));
+  const file = traceFile('many.kvtrace.jsonl', many);
+
+  for (const router of ['random@1', 'least-requests@1', 'dynamo-kv@1', 'session-hash@1']) {
+    it(`${router}: everything ends once, tokens are conserved, jump equals reference`, async () => {
+      const sets = [
+        'fleet.pools.one.workers=3',
+        'fleet.pools.one.engine.with.kvBlocks=3200',
+        `control.router=${router}`,
+        'control.retention={use: kvcast-soft@1, with: {ttl: 1s}}',
+      ];
+      const jump = await simulate(file, sets);
+      const reference = await simulate(file, [...sets, 'fleet.pools.one.engine.with.stepMode=reference']);
+      expect(jump.result.facts).toMatchObject({
+        turns: 48,
+        sessionsOffered: 12,
+        sessionsCompleted: 12,
+        sessionsFailed: 0,
+        sessionsCensored: 0,
+      });
+      const s = jump.result.sources;
+      expect(s.hbm + s.host + s.compulsory + s.routing + s.capacity + s.ttl + s.other).toBe(12 * 1500 * (1 + 2 + 3 + 4));
+      expect(jump.result.runHash).toBe(reference.result.runHash);
+    });
+  }
+
+  it('a request that takes longer than the timeout is cancelled, tried again, and given up after the last retry', async () => {
+    const slow = traceFile('slow.kvtrace.jsonl', [
+      { id: 's', arrivalMs: 0, agents: [{ id: 'root', model: 'm', requests: [turn(0, 1000, 15, 300)] }] },
+    ]);
+    const { result, run } = await simulate(slow, ['workload.timeout.request=1s']);
+    expect(run.turns.attempts[0]).toBe(3);
+    expect(result.facts).toMatchObject({ sessionsFailed: 1, sessionsCompleted: 0 });
+  });
+
+  it('a horizon without drain censors what is open', async () => {
+    const { result } = await simulate(file, ['run.horizon=300ms', 'run.drain=false']);
+    expect(result.facts.sessionsCensored).toBeGreaterThan(0);
+    expect(result.facts.sessionsCompleted + result.facts.sessionsCensored + result.facts.sessionsFailed).toBe(result.facts.sessionsOffered);
+  });
+});
