@@ -276,6 +276,26 @@ describe('micro-scenarios of the engine specification', () => {
     ]);
   });
 
+  it('M10: the tokens of a victim go to those behind it, and nobody behind it is skipped', () => {
+    const p = new Prompts(8);
+    const cast = {
+      L: { request: p.request({ promptTokens: 17, outputTokens: 20, priority: 5 }) },
+      H: { at: 1, request: p.request({ promptTokens: 3, outputTokens: 20, priority: 0, arrivalMs: 1 }) },
+      G: { at: 1, request: p.request({ promptTokens: 30, outputTokens: 1, priority: 1, arrivalMs: 1 }) },
+    };
+    const config = engineConfig({ blockTokens: 8, blocks: 7, maxBatchedTokens: 4, policy: 'priority', reserveFullIsl: false });
+    const story = tell(config, p, cast);
+    expect(story.lines.slice(4, 11)).toEqual([
+      'L:1@16[3] H:3@0[4] free 2',
+      'L:1@17 H:1@3 G:2@0[5] free 1',
+      'L:1@18 H:1@4 G:2@2 free 1',
+      'L:1@19 H:1@5 G:2@4 free 1',
+      'L:1@20 H:1@6 G:2@6 free 1',
+      'L:1@21 H:1@7 G:2@8[6] free 0',
+      'H:1@8[3] G:3@10 pre L free 2',
+    ]);
+  });
+
   it('M10: a request of the worst priority that needs a block first preempts itself and leaves an empty step', () => {
     const p = new Prompts(4);
     const cast = {

@@ -199,6 +199,23 @@ describe('claims', () => {
   });
 });
 
+describe('watermark', () => {
+  it('binds while others run and never when nothing runs', () => {
+    const p = new Prompts(4);
+    const inputs = [
+      submit(0, p.request({ promptTokens: 28, outputTokens: 2 })),
+      submit(0, p.request({ promptTokens: 4, outputTokens: 1 })),
+    ];
+    const done = run(p, inputs, { blocks: 11, watermark: 0.4 });
+    // 10 usable, watermark 4: the first needs 7, which leaves 3; the second would leave 2, then 1.
+    expect(calls(done, 'admitted').map((c) => c.slice(0, 2))).toEqual([
+      [0, 0],
+      [20, 1],
+    ]);
+    expect(done.counters.blockedByWatermark).toBe(2);
+  });
+});
+
 describe('host tier', () => {
   const HOST = { hostBlocks: 16, blocks: 7 };
 
@@ -231,6 +248,44 @@ describe('host tier', () => {
     expect(calls(done, 'restoring')).toEqual([[100, 2, 8]]);
     expect(calls(done, 'admitted').at(-1)).toEqual([102, 2, 9, 0, 8, true]);
     expect(done.counters).toMatchObject({ hostStoredBlocks: 7, hostReadBytes: 2, hostWriteBytes: 7, hitHostTokensFirst: 8 });
+  });
+
+  it('keeps only prompt blocks if told so', () => {
+    const stored = (config: Partial<EngineConfig>) => {
+      const p = new Prompts(4);
+      return run(p, [submit(0, p.request({ promptTokens: 9, outputTokens: 5 }))], { ...HOST, ...config }).counters.hostStoredBlocks;
+    };
+    // 9 + 5 - 1 = 13 computed tokens: 3 full blocks, 2 of them prompt.
+    expect([stored({}), stored({ storePromptOnly: true })]).toEqual([3, 2]);
+  });
+
+  it('stores a block at its second lookup under storeThreshold 2', () => {
+    const p = new Prompts(4);
+    const branch = p.shared(2);
+    const facts = { promptTokens: 9, outputTokens: 1, branch, depth: 2 };
+    const inputs = [
+      submit(0, p.request(facts)),
+      submit(40, p.request({ promptTokens: 21, outputTokens: 1 })),
+      submit(100, p.request(facts)),
+    ];
+    expect(run(p, inputs, { ...HOST, storeThreshold: 2 }).counters.hostStoredBlocks).toBe(2);
+  });
+
+  it('starts no more loads at once than maxSeqs', () => {
+    const p = new Prompts(4);
+    const one = { promptTokens: 9, outputTokens: 1, branch: p.shared(2), depth: 2 };
+    const two = { promptTokens: 9, outputTokens: 1, branch: p.shared(2), depth: 2 };
+    const inputs = [
+      submit(0, p.request(one)),
+      submit(20, p.request(two)),
+      submit(60, p.request({ promptTokens: 33, outputTokens: 1 })),
+      submit(150, p.request(one)),
+      submit(150, p.request(two)),
+    ];
+    const restores = (maxSeqs: number) =>
+      calls(run(p, inputs, { hostBlocks: 32, blocks: 10, maxBatchedTokens: 64, maxSeqs }), 'restoring').map((c) => c[0]);
+    expect(restores(2)).toEqual([150, 150]);
+    expect(restores(1)).toEqual([150, 162]);
   });
 
   it('is not read when onboarding is off, below the threshold, or dearer than computing', () => {
