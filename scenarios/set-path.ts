@@ -110,12 +110,12 @@ function unknownKey(origin: Origin, path: string, key: string, field: FieldSchem
   return problemAt(origin, 'E_UNKNOWN_KEY', path, 'unknown key', unknownKeyHint(key, Object.keys(field.properties ?? {})));
 }
 
-/** Siblings first, then the whole schema, then engine flags. Source: experiments specification 1.5. */
+/** An engine flag is known for certain; else siblings, else the whole schema. Source: experiments specification 1.5. */
 export function unknownKeyHint(key: string, siblings: readonly string[]): string | undefined {
-  const near = didYouMean(key, siblings);
-  if (near !== undefined) return near;
   const flag = engineFlagField(key);
   if (flag !== undefined) return `That engine flag is ${flag} here`;
+  const near = didYouMean(key, siblings);
+  if (near !== undefined) return near;
   const elsewhere =
     key === 'ttl' ? ['control.retention.with.ttl'] : allFieldPaths().filter((path) => path === key || path.endsWith(`.${key}`));
   return elsewhere.length === 0 ? undefined : `"${key}" exists at ${elsewhere.slice(0, 3).join(', ')}`;
