@@ -41,7 +41,8 @@ export function createProgram(): Command {
     .enablePositionalOptions();
   program.helpInformation = () => LONG_HELP;
   program.addHelpCommand(false);
-  program.action(() => {
+  program.allowExcessArguments(true).action(() => {
+    if (program.args.length > 0) throw new CommanderError(2, 'commander.unknownCommand', `error: unknown command '${program.args[0]}'`);
     process.stdout.write(SHORT_HELP);
   });
 

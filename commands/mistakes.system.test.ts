@@ -40,7 +40,7 @@ describe('scenario files', () => {
   });
   it('a duration without a unit', async () => {
     expect(await mistake((t) => t.replace('indexAge: 50ms', 'indexAge: 50'))).toMatch(
-      /^error E_UNIT_MISSING a\.yaml:\d+:\d+ control\.signals\.indexAge: got 50, expected a duration\. Write 50s or/,
+      /^error E_UNIT_MISSING a\.yaml:\d+:\d+ control\.signals\.indexAge: got 50, expected a duration\. Write 50s/,
     );
   });
   it('a preset without its version', async () => {
@@ -65,7 +65,7 @@ describe('scenario files', () => {
     );
   });
   it('KV for less than one request', async () => {
-    expect(await mistake((t) => t.replace('with: {blockSize: 16,', 'with: {blockSize: 16, kvBlocks: 1000,'))).toMatch(
+    expect(await mistake((t) => t.replace(/blockSize: 16\b/, 'blockSize: 16, kvBlocks: 1000'))).toMatch(
       /^error E_KV_TOO_SMALL a\.yaml:\d+:\d+ fleet\.pools\.main: got KV capacity 16,000 tokens, expected >= /,
     );
   });
@@ -93,9 +93,7 @@ describe('traces', () => {
     const line = await mistake((t) =>
       t.replace(/contextLimit: \S+/, 'contextLimit: 2k').replace('overlong: truncate', 'overlong: exclude'),
     );
-    expect(line).toMatch(
-      /^error E_CONTEXT_EXCEEDED a\.yaml:\d+:\d+ fleet\.contextLimit: got .*2,000.*hint|^error E_CONTEXT_EXCEEDED a\.yaml:\d+:\d+ fleet\.contextLimit: got /,
-    );
+    expect(line).toMatch(/^error E_CONTEXT_EXCEEDED a\.yaml:\d+:\d+ fleet\.contextLimit: got 120 of 120 sessions .*\. .*contextLimit/);
   });
   it('a file that is not there', async () => {
     expect(await mistake((t) => t.replace('use: weka-dev@1', 'use: nowhere.jsonl'))).toMatch(

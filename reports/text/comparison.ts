@@ -61,7 +61,15 @@ export function delta(row: ComparisonRow): string {
   return `${signed(row.delta!, d)} ${row.unit} [${signed(row.lo!, d)}, ${signed(row.hi!, d)}]`;
 }
 
+/** The interval plot takes what 100 columns leave to it. */
 function forest(result: Result, paint: Paint): string[] {
+  for (let columns = 26; columns > 10; columns -= 2) {
+    if (forestLines(result, columns, (text) => text).every((line) => width(line) <= COLUMNS)) return forestLines(result, columns, paint);
+  }
+  return forestLines(result, 10, paint);
+}
+
+function forestLines(result: Result, plotColumns: number, paint: Paint): string[] {
   const expr = result.scenario.primary;
   const rows = result.comparisons.filter((c) => c.expr === expr);
   const metrics = result.metrics.filter((m) => m.expr === expr);
@@ -69,7 +77,7 @@ function forest(result: Result, paint: Paint): string[] {
   const drawn = rows.filter((r) => r.delta !== null);
   const axis = axisFor(
     drawn.flatMap((r) => [r.lo!, r.hi!]),
-    26,
+    plotColumns,
   );
   const deltas = alignDecimals(drawn.map(signedDelta));
   const intervals = drawn.map((r) => {

@@ -49,6 +49,7 @@ export function compilePlan(input: CompileInput, extraExprs: readonly string[] =
     name: base.name,
     seed: base.seed,
     trace: { file: workload.trace.file, format: workload.trace.format === 'auto' ? null : workload.trace.format },
+    contextLimitPlace: input.place('fleet.contextLimit'),
     workload: workloadOptions(base),
     arms: compileArms(input),
     baseline: input.baseline,

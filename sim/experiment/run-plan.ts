@@ -77,6 +77,8 @@ export interface RunPlan {
   readonly name: string;
   readonly seed: number;
   readonly trace: { readonly file: string; readonly format: string | null };
+  /** Where fleet.contextLimit was written, for the error that only the trace can show. */
+  readonly contextLimitPlace: { readonly file?: string; readonly line?: number; readonly column?: number };
   readonly workload: WorkloadOptions;
   readonly arms: readonly ArmPlan[];
   readonly baseline: string;

@@ -43,8 +43,7 @@ export interface RunningJob {
 export function startJob(plan: RunPlan, trace: Trace, job: Job): RunningJob {
   const started = performance.now();
   const arm = plan.arms[job.arm]!;
-  const workload = materialiseWorkload(trace, plan.workload, plan.seed, job.replication);
-  if (workload.initialPlays.length === 0) throw allExcluded(plan, workload.facts.sessionsExcluded);
+  const workload = workloadOf(plan, trace, job.replication);
   const cluster = new Cluster(clusterSpec(plan, arm, workload, job.replication));
   const deadline = started + plan.timeLimitMs;
   let incomplete: string | undefined;
@@ -107,12 +106,14 @@ function clusterSpec(plan: RunPlan, arm: ArmPlan, workload: ReturnType<typeof ma
   } as const;
 }
 
-function allExcluded(plan: RunPlan, excluded: number): UserError {
-  return new UserError({
-    severity: 'error',
-    code: 'E_CONTEXT_EXCEEDED',
-    path: 'fleet.contextLimit',
-    message: `got ${plan.workload.contextLimit} tokens, but every session of the trace has a longer request (${excluded} excluded)`,
-    hint: 'Raise fleet.contextLimit, or set workload.overlong: truncate',
-  });
+/** Materialises; an overlong trace is reported at the limit that the user wrote. */
+function workloadOf(plan: RunPlan, trace: Trace, replication: number) {
+  try {
+    return materialiseWorkload(trace, plan.workload, plan.seed, replication);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(
+      error.problems.map((p) => (p.code === 'E_CONTEXT_EXCEEDED' ? { ...p, ...plan.contextLimitPlace, path: 'fleet.contextLimit' } : p)),
+    );
+  }
 }
