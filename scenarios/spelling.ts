@@ -29,10 +29,12 @@ export function nearest(word: string, names: Iterable<string>): string[] {
   return found.slice(0, 3).map((entry) => entry.name);
 }
 
-/** `Did you mean "a", "b" or "c"?`, undefined when nothing is near. */
+/** `Did you mean "a" or "b"?` with the nearest names that are equally near, undefined when nothing is. */
 export function didYouMean(word: string, names: Iterable<string>): string | undefined {
   const found = nearest(word, names);
-  return found.length === 0 ? undefined : `Did you mean ${orList(found.map((name) => `"${name}"`))}?`;
+  const distance = (name: string) => editDistance(word.toLowerCase(), name.toLowerCase());
+  const best = found.filter((name) => distance(name) === distance(found[0]!));
+  return best.length === 0 ? undefined : `Did you mean ${orList(best.map((name) => `"${name}"`))}?`;
 }
 
 /** `a, b or c`. */
