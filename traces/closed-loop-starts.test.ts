@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { closedLoopStarts } from './closed-loop-starts.ts';
 import { pauseOf, type Trace } from './columns.ts';
-import { type AgentDraft, draftOf } from './trace-builder.ts';
+import { type AgentDraft, draftOf } from './session-draft.ts';
 import { readText, sessionE1, sessionE2 } from './worked-examples.ts';
 import { sessionOf } from './writers/kvcast-writer.ts';
 

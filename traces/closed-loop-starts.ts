@@ -2,7 +2,7 @@
  * Start times of one session in a closed loop, when every response takes a known time: the arithmetic of replay without a fleet.
  * Source: trace specification 7.1. `start(i) = max(completion(i-1), completion(last request of every joined agent) + joinDelay) + pause(i)`.
  */
-import type { AgentDraft } from './trace-builder.ts';
+import type { AgentDraft } from './session-draft.ts';
 
 export interface ClosedLoop {
   /** Response duration of request `i` of agent `a`, ms. */

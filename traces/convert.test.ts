@@ -7,7 +7,7 @@ import { pauseOf, type Trace } from './columns.ts';
 import { convertTrace } from './convert.ts';
 import { lossText } from './loss-report.ts';
 import { readTrace } from './read.ts';
-import { draftOf } from './trace-builder.ts';
+import { draftOf } from './session-draft.ts';
 import { runTraceConvert } from './trace-commands.ts';
 import { EXAMPLE_1_3, readText, sessionE1, sessionE2 } from './worked-examples.ts';
 import { agenticMooncakeLines } from './writers/agentic-mooncake-writer.ts';

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -137,6 +137,13 @@ describe('damage', () => {
     bytes[40]! ^= 0xff;
     await expect(readText(bytes, {}, 'w.gz')).rejects.toThrow(/E_TRACE_(GZIP|JSON|FORMAT)/);
   });
+});
+
+it('a reader that refuses a file closes it', async () => {
+  const open = (): number => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0);
+  const before = open();
+  for (let i = 0; i < 5; i++) await expect(readText('{"hello":1}')).rejects.toThrow('E_TRACE_FORMAT');
+  expect(open()).toBeLessThanOrEqual(before);
 });
 
 it('bundled traces are found by preset name', async () => {

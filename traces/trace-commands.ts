@@ -1,4 +1,5 @@
 /** The two trace commands as functions: what goes to stdout and stderr, and the exit code. `cli.ts` only prints it. */
+import { bundledTracePath } from './bundled.ts';
 import { readTraceCached } from './cache.ts';
 import type { Trace } from './columns.ts';
 import { type ConvertOptions, convertTrace } from './convert.ts';
@@ -23,8 +24,9 @@ export interface InspectCommandOptions extends ReadTraceOptions {
   readonly cache?: boolean;
 }
 
-/** `kvcast trace inspect FILE`. Throws UserError for bad input. */
-export async function runTraceInspect(file: string, options: InspectCommandOptions = {}): Promise<CommandOutput> {
+/** `kvcast trace inspect FILE`; FILE may be the preset name of a bundled trace. Throws UserError for bad input. */
+export async function runTraceInspect(source: string, options: InspectCommandOptions = {}): Promise<CommandOutput> {
+  const file = bundledTracePath(source) ?? source;
   const { json = false, contextLimit, cacheDir, cache = true, ...read } = options;
   const cached = cache ? await readTraceCached(file, { ...read, ...(cacheDir === undefined ? {} : { cacheDir }) }) : null;
   const trace = cached?.trace ?? (await readTrace(file, read));
@@ -37,7 +39,7 @@ export async function runTraceInspect(file: string, options: InspectCommandOptio
 
 /** `kvcast trace convert IN --to FORMAT -o OUT`. Throws UserError for bad input; exit code 3 if `strict` refused to lose something. */
 export async function runTraceConvert(options: ConvertOptions): Promise<CommandOutput> {
-  const result = await convertTrace(options);
+  const result = await convertTrace({ ...options, input: bundledTracePath(options.input) ?? options.input });
   const number = (n: number): string => n.toLocaleString('en-US');
   const units = result.target === 'kvcast' ? ['sessions', 'requests'] : ['plays', 'rows'];
   const wrote = `wrote ${options.output} · ${number(result.sessions)} ${units[0]} · ${number(result.requests)} ${units[1]}`;

@@ -22,3 +22,8 @@ export function rounded(x: number, digits: number): number {
 export function percent(part: number, whole: number, digits: number): number {
   return whole === 0 ? 0 : rounded((100 * part) / whole, digits);
 }
+
+/** a / b rounded, 0 for b = 0. */
+export function ratio(a: number, b: number, digits: number): number {
+  return b === 0 ? 0 : rounded(a / b, digits);
+}

@@ -9,24 +9,9 @@ import { STOPS, type Trace } from '../columns.ts';
 import { commonBlocksOf } from '../run-list.ts';
 import { ExactSum } from './exact-sum.ts';
 import { PathWalk } from './path-walk.ts';
-import { percent, ranked, rounded } from './quantile.ts';
+import { percent, ranked, ratio } from './quantile.ts';
 import { type SharingRow, sharingInfinite } from './sharing.ts';
-
-/** TTLs of the table, s. */
-export const TTLS_S = [0, 1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 7200, 86400] as const;
-
-export interface TtlRow {
-  readonly ttlS: number;
-  readonly prevTurnHitTokens: number;
-  readonly prevTurnHitPct: number;
-  readonly blockHits: number;
-  readonly blockHitPct: number;
-  readonly readsPerWrite: number;
-  readonly missedRequests: number;
-  readonly missedPct: number;
-  readonly idleTokenMs: number;
-  readonly idlePerActive: number;
-}
+import { ModeSums, type TtlRow } from './ttl-sums.ts';
 
 export interface SessionZeroLatency {
   readonly sample: string;
@@ -92,74 +77,6 @@ export function rootPauses(trace: Trace, r: number): { recorded: number; debiase
   const bias =
     type === 0 ? apiOf(trace, r) : type === 1 ? apiOf(trace, r - 1) : Number.isNaN(debiasedMs[r]!) ? 0 : pauseMs[r]! - debiasedMs[r]!;
   return { recorded, debiased: Math.max(0, recorded - bias) };
-}
-
-/** Index of the first TTL that is not below `ms`; the number of TTLs if none. */
-function bucketOf(ms: number): number {
-  let low = 0;
-  let high: number = TTLS_S.length;
-  while (low < high) {
-    const mid = (low + high) >> 1;
-    if (TTLS_S[mid]! * 1000 < ms) low = mid + 1;
-    else high = mid;
-  }
-  return low;
-}
-
-/** Sums of one pause mode, by bucket of the pause or age. */
-class ModeSums {
-  readonly #blocks = new Float64Array(TTLS_S.length + 1);
-  readonly #prevBlocks = new Float64Array(TTLS_S.length + 1);
-  readonly #transitions = new Float64Array(TTLS_S.length + 1);
-  readonly #tokens = new Float64Array(TTLS_S.length + 1);
-  readonly #tokenMs = Array.from({ length: TTLS_S.length + 1 }, () => new ExactSum());
-  #lastTokens = 0;
-
-  transition(pauseMs: number, commonBlocks: number, previousTokens: number): void {
-    const b = bucketOf(pauseMs);
-    this.#prevBlocks[b]! += commonBlocks;
-    this.#transitions[b]! += 1;
-    this.#tokens[b]! += previousTokens;
-    this.#tokenMs[b]!.add(pauseMs, previousTokens);
-  }
-
-  blocks(ageMs: number, blocks: number): void {
-    this.#blocks[bucketOf(ageMs)]! += blocks;
-  }
-
-  sessionEnd(lastTokens: number): void {
-    this.#lastTokens += lastTokens;
-  }
-
-  rows(total: { inTokens: number; references: number; transitions: number; active: bigint; blockTokens: number }): TtlRow[] {
-    let blockHits = 0;
-    let prevBlocks = 0;
-    let kept = 0;
-    let keptTokens = 0;
-    const ended = new ExactSum();
-    const allTokens = this.#tokens.reduce((sum, x) => sum + x, 0);
-    return TTLS_S.map((ttlS, i) => {
-      blockHits += this.#blocks[i]!;
-      prevBlocks += this.#prevBlocks[i]!;
-      kept += this.#transitions[i]!;
-      keptTokens += this.#tokens[i]!;
-      ended.addSum(this.#tokenMs[i]!);
-      const idle = ended.exact() + BigInt(ttlS * 1000) * BigInt(allTokens - keptTokens + this.#lastTokens);
-      const hitTokens = prevBlocks * total.blockTokens;
-      return {
-        ttlS,
-        prevTurnHitTokens: hitTokens,
-        prevTurnHitPct: percent(hitTokens, total.inTokens, 6),
-        blockHits,
-        blockHitPct: percent(blockHits * total.blockTokens, total.inTokens, 6),
-        readsPerWrite: ratio(blockHits, total.references - blockHits, 6),
-        missedRequests: total.transitions - kept,
-        missedPct: percent(total.transitions - kept, total.transitions, 6),
-        idleTokenMs: Number(idle),
-        idlePerActive: ratio(Number(idle), Number(total.active), 6),
-      };
-    });
-  }
 }
 
 /** The table of a trace with session-private ids. Cost O(runs · log pieces). */
@@ -349,10 +266,6 @@ function treeInfinite(trace: Trace): SessionZeroLatency['treeInfinite'] {
   }
   const pct = percent(hits * trace.header.blockTokens, inTokens, 6);
   return { requests: trace.requestCount, inputTokens: inTokens, blockReferences: references, blockHits: hits, uniqueBlocks: unique, pct };
-}
-
-function ratio(a: number, b: number, digits: number): number {
-  return b === 0 ? 0 : rounded(a / b, digits);
 }
 
 /** Capture types of root requests for sources without label counts; empty if there are none. */

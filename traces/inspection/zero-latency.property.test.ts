@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { pauseOf, type Trace } from '../columns.ts';
 import { readText, sessionE1 } from '../worked-examples.ts';
 import { type GlobalZeroLatency, globalZeroLatency } from './global-zero-latency.ts';
-import { type SessionZeroLatency, sessionZeroLatency, TTLS_S } from './session-zero-latency.ts';
+import { type SessionZeroLatency, sessionZeroLatency } from './session-zero-latency.ts';
+import { TTLS_S } from './ttl-sums.ts';
 
 const runs = Number(process.env['KVCAST_RUNS'] ?? 80);
 

@@ -17,7 +17,8 @@ import {
   wholeNumber,
 } from '../json-fields.ts';
 import { blocksOf } from '../run-list.ts';
-import { emptyRequest, TraceBuilder } from '../trace-builder.ts';
+import { emptyRequest } from '../session-draft.ts';
+import { TraceBuilder } from '../trace-builder.ts';
 import { agenticPlay, type PlayRow } from './agentic-play.ts';
 import { parseLine } from './json-line.ts';
 import type { LineReader, ReadBody, ReaderContext } from './line-reader.ts';

@@ -4,7 +4,7 @@
  */
 import { closedLoopStarts } from '../closed-loop-starts.ts';
 import type { ProblemLog } from '../problem-log.ts';
-import { type AgentDraft, emptyAgent, emptySession, labelBreaks, type RequestDraft, type SessionDraft } from '../trace-builder.ts';
+import { type AgentDraft, emptyAgent, emptySession, labelBreaks, type RequestDraft, type SessionDraft } from '../session-draft.ts';
 
 /** A row, still tied by request names. */
 export interface PlayRow {

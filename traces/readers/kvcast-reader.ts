@@ -12,8 +12,8 @@ import {
   labelBreaks,
   type RequestDraft,
   type SessionDraft,
-  TraceBuilder,
-} from '../trace-builder.ts';
+} from '../session-draft.ts';
+import { TraceBuilder } from '../trace-builder.ts';
 import { parseLine } from './json-line.ts';
 import type { LineReader, ReadBody, ReaderContext } from './line-reader.ts';
 

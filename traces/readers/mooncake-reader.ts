@@ -16,15 +16,8 @@ import {
   wholeNumber,
 } from '../json-fields.ts';
 import { blocksOf } from '../run-list.ts';
-import {
-  emptyAgent,
-  emptyRequest,
-  emptySession,
-  labelBreaks,
-  type RequestDraft,
-  type SessionDraft,
-  TraceBuilder,
-} from '../trace-builder.ts';
+import { emptyAgent, emptyRequest, emptySession, labelBreaks, type RequestDraft, type SessionDraft } from '../session-draft.ts';
+import { TraceBuilder } from '../trace-builder.ts';
 import { parseLine } from './json-line.ts';
 import type { LineReader, ReadBody, ReaderContext } from './line-reader.ts';
 import { estimatedApiMs } from './weka-session.ts';

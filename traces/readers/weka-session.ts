@@ -26,7 +26,7 @@ import {
   labelBreaks,
   type RequestDraft,
   type SessionDraft,
-} from '../trace-builder.ts';
+} from '../session-draft.ts';
 
 /** How a file of this family is read. */
 export interface WekaRules {
@@ -133,7 +133,7 @@ class SessionConverter {
     const index = this.#agents.length - 1;
     const joinedAt = new Map<number, number>();
     for (const entry of entries) this.#child(entry, agent, index, baseMs, joinedAt);
-    setPauses(agent, joinedAt, !this.#rules.agentx);
+    setPauses(agent, joinedAt);
     return agent;
   }
 
@@ -271,15 +271,16 @@ function endOf(r: RequestDraft): number {
 
 /**
  * Rules 2 to 4: the recorded pause counts from the end of the previous response or the last joined marker; the de-biased one takes
- * out the service time that WEKA's records count twice (type n: the request's own, type s: the previous one's).
+ * out the service time that WEKA's records count twice (type n: the request's own, type s: the previous one's; other
+ * sources have no type and no bias).
  */
-function setPauses(agent: AgentDraft, joinedAt: ReadonlyMap<number, number>, debias: boolean): void {
+function setPauses(agent: AgentDraft, joinedAt: ReadonlyMap<number, number>): void {
   for (let i = 1; i < agent.requests.length; i++) {
     const p = agent.requests[i - 1]!;
     const r = agent.requests[i]!;
     const anchor = Math.max(endOf(p), joinedAt.get(i) ?? 0);
     r.pauseMs = Math.max(0, r.startMs - anchor);
-    if (!debias || r.captureType === CAPTURE_NONE) continue;
+    if (r.captureType === CAPTURE_NONE) continue;
     r.debiasedMs = Math.max(0, r.pauseMs - apiOf(r.captureType === 0 ? r : p));
   }
 }
