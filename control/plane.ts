@@ -4,6 +4,7 @@
  */
 import type { BranchTable } from './blocks.ts';
 import type { CopyMode } from './index/branch-index.ts';
+import { EventFeed } from './index/event-feed.ts';
 import type {
   ActionId,
   ActionOutcome,
@@ -53,6 +54,8 @@ export interface PlaneOptions {
 export interface InspectablePlane extends ControlPlane {
   readonly router: ScoringRouter;
   readonly retention: RetentionPolicy | null;
+  /** Sequence state of every rank's KV events. */
+  readonly feed: EventFeed;
   /** Attempts between dispatch and end. */
   readonly inFlight: number;
   /** Dispatches so far. */
@@ -87,6 +90,7 @@ interface Flight {
 class Plane implements InspectablePlane {
   readonly router: ScoringRouter;
   readonly retention: RetentionPolicy | null;
+  readonly feed: EventFeed;
   bookSeq = 0;
   readonly #effects: Effects;
   readonly #level: RecordLevel;
@@ -108,6 +112,12 @@ class Plane implements InspectablePlane {
       seed,
       ...(copies === undefined ? {} : { copies }),
       ...(signalMaxAgeMs === undefined ? {} : { signalMaxAgeMs }),
+    });
+    this.feed = new EventFeed({
+      apply: (batch, nowMs) => this.router.kvEvents(batch, nowMs),
+      clear: (rank) => this.router.index.dropRank(rank),
+      // A shell that can ask a worker for old batches repairs gaps before it tells the plane; here a gap is a loss.
+      replay: () => false,
     });
     this.#effects = options.effects;
     this.#level = options.recordLevel;
@@ -176,11 +186,13 @@ class Plane implements InspectablePlane {
   worker(change: WorkerChange, nowMs: Millis): void {
     if (change.facts !== undefined) this.#facts[change.rank] = change.facts;
     this.router.worker(change);
+    if (change.state === 'lost') this.feed.forget(change.rank);
     if (change.state === 'lost' || change.state === 'restarted') this.retention?.on({ kind: 'lost', rank: change.rank, nowMs }, this.#act);
   }
 
   kvEvents(batch: KvEventBatch, nowMs: Millis): void {
-    this.router.kvEvents(batch, nowMs);
+    // A batch that was under way when its worker was lost tells of blocks that are gone.
+    if (this.router.readsEvents && !this.router.isLost(batch.rank)) this.feed.deliver(batch, nowMs);
   }
 
   report(report: WorkerReport, _nowMs: Millis): void {

@@ -122,8 +122,17 @@ export class ScoringRouter implements FeatureSource {
     this.bookings.dropRank(change.rank);
   }
 
+  /** Whether KV events change what this router decides. */
+  get readsEvents(): boolean {
+    return this.policy.index.mode === 'events';
+  }
+
+  isLost(rank: RankId): boolean {
+    return rank < this.table.count && this.table.state[rank] === RANK_LOST;
+  }
+
   kvEvents(batch: KvEventBatch, nowMs: Millis): void {
-    if (this.policy.index.mode === 'events') this.index.apply(batch, nowMs);
+    if (this.readsEvents) this.index.apply(batch, nowMs);
   }
 
   report(report: WorkerReport): void {
