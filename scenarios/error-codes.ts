@@ -276,6 +276,21 @@ const TRACE: Record<string, CodeEntry> = {
     'few hash collisions or edited prompts',
     'Harmless below 0.1 %',
   ),
+  W_TRACE_EDGE_ADDED: entry(
+    'requests that depend on nothing start right after their play does',
+    'a play that names no edge for them',
+    'Nothing to do',
+  ),
+  W_TRACE_EDGE_APPROXIMATED: entry(
+    'a dependency between agents was read as a nearby one',
+    'the source allows edges that a session tree cannot hold',
+    'Start times may differ slightly',
+  ),
+  W_TRACE_EDGE_DROPPED: entry(
+    'a dependency between agents was left out',
+    'the source allows edges that a session tree cannot hold',
+    'Start times may differ',
+  ),
   W_TRACE_EMPTY_AGENT: entry('a sub-agent without requests was left out', 'an agent that failed at once', 'Nothing to do'),
   W_TRACE_IGNORED_FIELD: entry('a known field has no effect here', 'the simulation does not use it', 'Nothing to do'),
   W_TRACE_IGNORED_FILE: entry('files of a directory were left out', 'they are not *.json or *.jsonl', 'Nothing to do'),
