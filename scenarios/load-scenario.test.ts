@@ -348,5 +348,6 @@ describe('error texts', () => {
     expect(refused(`# ${'x'.repeat(1024 * 1024)}\n`)[0]).toMatch(/^E_YAML a.yaml: got 1,048,579 bytes, expected at most 1 MiB/);
     expect(refused('')[0]).toMatch(/^E_TYPE a.yaml:1:1: got an empty file/);
     expect(refused('a: !x 1\n')[0]).toMatch(/^E_YAML/);
+    expect(refused(`${BASE}__proto__: {a: 1}\n`)).toEqual(['E_UNKNOWN_KEY a.yaml:16:1 __proto__: unknown key']);
   });
 });

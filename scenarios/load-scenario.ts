@@ -263,7 +263,7 @@ function parseSet(text: string, problems: Problem[]): Override | undefined {
 /** A value as a file would read it; text that is no YAML stays text. */
 export function yamlValue(text: string): unknown {
   try {
-    return parse(text) ?? (text.trim() === 'null' || text.trim() === '~' ? null : text);
+    return parse(text, { logLevel: 'error' }) ?? (text.trim() === 'null' || text.trim() === '~' ? null : text);
   } catch {
     return text;
   }

@@ -97,6 +97,11 @@ class TreeReader {
         this.#report('E_YAML', pair.key.range?.[0] ?? 0, steps, 'got a list or map as key, expected a plain key');
         continue;
       }
+      if (key === '__proto__') {
+        // A JavaScript object would swallow it.
+        this.#report('E_UNKNOWN_KEY', pair.key.range?.[0] ?? 0, [...steps, key], 'unknown key');
+        continue;
+      }
       const keyOrigin = this.#origin(pair.key);
       const first = map.entries.get(key)?.keyOrigin;
       if (first !== undefined) {
