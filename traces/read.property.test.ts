@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { UserError } from '../control/user-error.ts';
 import { EXAMPLE_1_3, readText, sessionE1, sessionE2 } from './worked-examples.ts';
 
-const runs = Number(process.env['KVCAST_RUNS'] ?? 200);
+const runs = Number(process.env['KVCAST_RUNS'] ?? 60);
 
 const mooncake = [0, 1]
   .map((i) => JSON.stringify({ timestamp: i, input_length: 700, output_length: 1, hash_ids: [0, i + 1], session_id: 'a', delay: 2 }))

@@ -15,6 +15,7 @@ export function writeNames(out: VarintWriter, names: readonly string[]): void {
   }
 }
 
+/** Names written by {@link writeNames}. */
 export function readNames(input: VarintReader, count: number): string[] {
   const names: string[] = [];
   let previous = '';
@@ -29,6 +30,7 @@ export function readNames(input: VarintReader, count: number): string[] {
   return names;
 }
 
+/** Appends varints to a growing buffer. */
 export class VarintWriter {
   #buffer = Buffer.allocUnsafe(1 << 16);
   #at = 0;
@@ -70,6 +72,7 @@ export class VarintWriter {
   }
 }
 
+/** Reads varints; the caller knows how many there are. */
 export class VarintReader {
   readonly #bytes: Buffer;
   #at: number;

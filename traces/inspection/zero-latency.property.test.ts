@@ -6,7 +6,7 @@ import { type GlobalZeroLatency, globalZeroLatency } from './global-zero-latency
 import { type SessionZeroLatency, sessionZeroLatency } from './session-zero-latency.ts';
 import { TTLS_S } from './ttl-sums.ts';
 
-const runs = Number(process.env['KVCAST_RUNS'] ?? 80);
+const runs = Number(process.env['KVCAST_RUNS'] ?? 40);
 
 /** Block ids of request `r`, one by one: what the product never does. */
 function idsOf(trace: Trace, r: number): number[] {
