@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { UserError } from '../control/user-error.ts';
 import { runCheck } from './check-command.ts';
+import { EXAMPLE_A } from './examples.fixture.ts';
 import { runPresets } from './presets-command.ts';
 import { problemLines } from './problem-place.ts';
 import { runSchema } from './schema-command.ts';
@@ -23,7 +24,8 @@ fleet: {model: qwen3-235b-a22b-fp8@1, pools: [{name: main, gpu: h100-sxm@1, work
 control: {retention: {use: kvcast-soft@1, with: {ttl: 300}}}
 `;
     writeFileSync(join(cwd, 'team.yaml'), team);
-    const output = await runCheck(['team.yaml', 'quickstart'], {
+    writeFileSync(join(cwd, 'example-a.yaml'), EXAMPLE_A);
+    const output = await runCheck(['team.yaml', 'example-a.yaml'], {
       policies,
       cwd,
       describe: () => 'KV 940,672 + 178,480 host tokens per worker',
@@ -32,8 +34,8 @@ control: {retention: {use: kvcast-soft@1, with: {ttl: 300}}}
     expect(output.stderr).toContain(
       'error E_UNIT_MISSING team.yaml:6:55 control.retention.with.ttl: got 300, expected a duration. Write 300s or 5m.',
     );
-    expect(output.stdout[0]).toBe('team.yaml   ✗ 2 errors');
-    expect(output.stdout[1]).toBe('quickstart  ✓ 4 arms, 30 explicit leaves, KV 940,672 + 178,480 host tokens per worker');
+    expect(output.stdout[0]).toBe('team.yaml       ✗ 2 errors');
+    expect(output.stdout[1]).toBe('example-a.yaml  ✓ 4 arms, 31 explicit leaves, KV 940,672 + 178,480 host tokens per worker');
     expect(output.exitCode).toBe(2);
   });
 

@@ -1,10 +1,12 @@
 /** The shipped scenarios against the real catalogue of policies. Source: experiments specification, AC-1.1, AC-1.5. */
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { admissionPresets } from '../control/admission/admission-presets.ts';
 import { retentionPresets } from '../control/retention/retention-presets.ts';
 import { routerPresets } from '../control/router/catalogue.ts';
+import { EXAMPLE_A, EXAMPLE_C } from './examples.fixture.ts';
 import { loadScenarioSync } from './load-scenario.ts';
 import { findPackageRoot, type ParameterSchema, type PolicyCatalogue, type PolicyKind } from './presets.ts';
 import { runSchema } from './schema-command.ts';
@@ -28,35 +30,6 @@ const names = ['', 'acceptance/'].flatMap((dir) =>
     .map((file) => `${dir}${file.replace('.yaml', '')}`),
 );
 
-/** Example C of the specification: a gate on top of the quick start. */
-const EXAMPLE_C = `kvcast: 1
-name: ci-router-gate
-description: Gate for changes of router weights and retention settings.
-extends: [scenarios/quickstart.yaml]
-seed: 1001
-workload:
-  sessions: 32
-matrix: null
-arms:
-  - {name: candidate, control: {router: {use: dynamo-kv@1, with: {c: 1.0}}, retention: {use: kvcast-soft@1, with: {ttl: 5m}}}}
-baseline: candidate
-run:
-  replications: {min: 10, max: 20, batch: 5, until: 3%}
-  horizon: 2h
-  record: [sessions]
-gate:
-  baseline: baselines/ci-router-gate.kvbase.json
-  level: 95%
-  metrics:
-    - {expr: turn.ttft.p(50), noise: 2%}
-    - {expr: tokens.recomputed.total, noise: 3%}
-  thresholds:
-    - {expr: "turn.ttft{class:tool}.p(99) < 4s", level: error}
-    - {expr: "goodput.sessions >= -2% vs baseline", level: error}
-    - {expr: "load.imbalance < 1.6", level: warn}
-report: {formats: [md, junit, github]}
-`;
-
 describe('shipped scenarios', () => {
   it.each(names)('%s is valid and has nothing without effect', (name) => {
     const scenario = loadScenarioSync({ file: name }, { policies });
@@ -65,8 +38,8 @@ describe('shipped scenarios', () => {
     expect(scenario.settings.name).toBe(name.split('/').at(-1));
   });
 
-  it('the quick start is example A', () => {
-    const { settings, arms, baseline } = loadScenarioSync({ file: 'quickstart' }, { policies });
+  it('example A expands to its four arms', () => {
+    const { settings, arms, baseline } = loadScenarioSync({ text: EXAMPLE_A, name: 'quickstart.yaml' }, { policies });
     expect(arms.map((arm) => arm.name)).toEqual(['round-robin+lru', 'round-robin+kvcast-soft', 'dynamo-kv+lru', 'dynamo-kv+kvcast-soft']);
     expect(baseline).toBe('round-robin+lru');
     expect(settings.run.replications).toMatchObject({ min: 10, max: 10 });
@@ -74,15 +47,22 @@ describe('shipped scenarios', () => {
   });
 
   it('example C inherits the objective and replaces the matrix', () => {
-    const scenario = loadScenarioSync({ text: EXAMPLE_C, name: 'ci-router-gate.yaml' }, { policies, cwd: ROOT });
-    expect(scenario.arms.map((arm) => arm.name)).toEqual(['candidate']);
-    expect(scenario.settings.slo.map((slo) => slo.name)).toEqual(['first-token']);
-    expect(scenario.settings).toMatchObject({
-      seed: 1001,
-      workload: { sessions: 32 },
-      run: { horizonMs: 7_200_000, replications: { max: 20, until: 0.03 } },
-    });
-    expect(scenario.origin('fleet.contextLimit')).toMatchObject({ source: 'scenarios/quickstart.yaml', via: ['ci-router-gate.yaml'] });
+    const cwd = mkdtempSync(join(tmpdir(), 'kvcast-examples-'));
+    try {
+      writeFileSync(join(cwd, 'quickstart.yaml'), EXAMPLE_A);
+      writeFileSync(join(cwd, 'ci-router-gate.yaml'), EXAMPLE_C);
+      const scenario = loadScenarioSync({ file: 'ci-router-gate.yaml' }, { policies, cwd });
+      expect(scenario.arms.map((arm) => arm.name)).toEqual(['candidate']);
+      expect(scenario.settings.slo.map((slo) => slo.name)).toEqual(['first-token']);
+      expect(scenario.settings).toMatchObject({
+        seed: 1001,
+        workload: { sessions: 32 },
+        run: { horizonMs: 7_200_000, replications: { max: 20, until: 0.03 } },
+      });
+      expect(scenario.origin('fleet.contextLimit')).toMatchObject({ source: 'quickstart.yaml', via: ['ci-router-gate.yaml'] });
+    } finally {
+      rmSync(cwd, { recursive: true, force: true });
+    }
   });
 
   it('the acceptance scenario takes the overrides of every row, and has no delay anywhere', () => {
@@ -103,9 +83,15 @@ describe('shipped scenarios', () => {
     expect(lru.settings.control.retention.with).toEqual({});
   });
 
-  it('resolve to what was reviewed', async () => {
-    const { stdout } = await runSchema({ resolved: 'quickstart' }, { policies });
-    await expect(`${stdout.join('\n')}\n`).toMatchFileSnapshot('golden/quickstart.resolved.txt');
+  it('example A resolves to what was reviewed', async () => {
+    const cwd = mkdtempSync(join(tmpdir(), 'kvcast-examples-'));
+    try {
+      writeFileSync(join(cwd, 'quickstart.yaml'), EXAMPLE_A);
+      const { stdout } = await runSchema({ resolved: 'quickstart.yaml' }, { policies, cwd });
+      await expect(`${stdout.join('\n')}\n`).toMatchFileSnapshot('golden/example-a.resolved.txt');
+    } finally {
+      rmSync(cwd, { recursive: true, force: true });
+    }
   });
 
   it('load within 80 ms once warm', () => {
