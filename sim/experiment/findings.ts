@@ -21,7 +21,12 @@ export function findings(plan: RunPlan, conducted: Conducted): HealthFinding[] {
   const repeats = !(plan.workload.resample === 'none' && plan.workload.arrivals.mode === 'recorded');
   return healthWarnings({
     ...(repeats ? { ...primaryFact(plan, results), replications: conducted.replications } : {}),
-    ...(ttls.length === 0 ? {} : { longestTtlMs: Math.max(...ttls), pauses: { count: sum((f) => f.pauses), aboveTtl: sum((f) => f.pausesAboveTtl), gapCapMs: plan.workload.gapCapMs } }),
+    ...(ttls.length === 0
+      ? {}
+      : {
+          longestTtlMs: Math.max(...ttls),
+          pauses: { count: sum((f) => f.pauses), aboveTtl: sum((f) => f.pausesAboveTtl), gapCapMs: plan.workload.gapCapMs },
+        }),
     ...(plan.kind === 'steady' ? { steady: { warmupMs: plan.warmupMs, settledMs: null } } : {}),
     ...(finite ? { windowMs: plan.horizonMs! - plan.warmupMs } : {}),
     quantiles: plan.exprs.flatMap((expr) => {

@@ -18,6 +18,8 @@ export interface JobResult {
   /** CSV text of the recorded tables, when asked for. */
   readonly sessionsCsv?: string;
   readonly requestsCsv?: string;
+  /** Every call and effect of the plane, one canonical JSON line each (control/decision-log.ts). */
+  readonly decisionsLog?: string;
   /** Set when the run stopped at a limit. */
   readonly incomplete?: string;
 }

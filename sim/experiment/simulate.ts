@@ -1,4 +1,5 @@
 /** One job: materialise the workload of a replication, run the cluster of an arm on it, measure. */
+import { recordPlane } from '../../control/decision-log.ts';
 import { fnv1a32 } from '../../control/router/keyed-draw.ts';
 import { UserError } from '../../control/user-error.ts';
 import { readTraceCached } from '../../traces/cache.ts';
@@ -44,7 +45,8 @@ export function startJob(plan: RunPlan, trace: Trace, job: Job): RunningJob {
   const started = performance.now();
   const arm = plan.arms[job.arm]!;
   const workload = workloadOf(plan, trace, job.replication);
-  const cluster = new Cluster(clusterSpec(plan, arm, workload, job.replication));
+  const decisions: string[] | null = plan.record.includes('decisions') ? [] : null;
+  const cluster = new Cluster(clusterSpec(plan, arm, workload, job.replication, decisions));
   const deadline = started + plan.timeLimitMs;
   let incomplete: string | undefined;
   return {
@@ -63,12 +65,21 @@ export function startJob(plan: RunPlan, trace: Trace, job: Job): RunningJob {
     get events() {
       return cluster.events;
     },
-    result: () => measureRun(plan, arm, job, cluster.result(), performance.now() - started, incomplete),
+    result: () => {
+      const measured = measureRun(plan, arm, job, cluster.result(), performance.now() - started, incomplete);
+      return decisions === null ? measured : { ...measured, decisionsLog: `${decisions.join('\n')}\n` };
+    },
     run: () => cluster.result(),
   };
 }
 
-function clusterSpec(plan: RunPlan, arm: ArmPlan, workload: ReturnType<typeof materialiseWorkload>, replication: number) {
+function clusterSpec(
+  plan: RunPlan,
+  arm: ArmPlan,
+  workload: ReturnType<typeof materialiseWorkload>,
+  replication: number,
+  decisions: string[] | null,
+) {
   const facts = policyFacts(arm.router, arm.retention);
   const routerSeed = fnv1a32(`${plan.seed}/${replication}/router`);
   const offset = new Map<string, number>();
@@ -89,7 +100,14 @@ function clusterSpec(plan: RunPlan, arm: ArmPlan, workload: ReturnType<typeof ma
       factor: f.factor,
     })),
     createPlane: (branches: Parameters<typeof buildPlane>[4], effects: Parameters<typeof buildPlane>[5]) =>
-      buildPlane(arm.router, arm.retention, routerSeed, 'off', branches, effects),
+      decisions === null
+        ? buildPlane(arm.router, arm.retention, routerSeed, 'off', branches, effects)
+        : recordPlane(
+            (inner, table) => buildPlane(arm.router, arm.retention, routerSeed, 'compact', table, inner),
+            effects,
+            branches,
+            (line) => decisions.push(line),
+          ),
     feedsIndex: facts.feedsIndex,
     feedsReports: facts.feedsReports,
     dropsAtDeadline: facts.dropsAtDeadline,

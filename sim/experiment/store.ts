@@ -89,12 +89,13 @@ export class ResultStore {
   /** Stores one finished replication and notes it in the journal. */
   addJob(pointId: string, armName: string, result: JobResult): void {
     const base = `points/${pointId}/${armName}/rep-${String(result.replication).padStart(4, '0')}`;
-    const { sessionsCsv, requestsCsv, facts, ...rest } = result;
+    const { sessionsCsv, requestsCsv, decisionsLog, facts, ...rest } = result;
     const { wallMs: _, ...semantic } = facts;
     const json = `${JSON.stringify({ ...rest, facts: semantic })}\n`;
     this.write(`${base}.json`, json);
     if (sessionsCsv !== undefined) this.write(`${base}.sessions.csv.gz`, gzipSync(sessionsCsv));
     if (requestsCsv !== undefined) this.write(`${base}.requests.csv.gz`, gzipSync(requestsCsv));
+    if (decisionsLog !== undefined) this.write(`${base}.decisions.jsonl.gz`, gzipSync(decisionsLog));
     const line = { runKey: sha256(`${pointId}/${armName}/${result.replication}`), file: `${base}.json`, sha256: sha256(json) };
     appendFileSync(join(this.folder, 'journal.jsonl'), `${JSON.stringify(line)}\n`);
   }
