@@ -53,6 +53,7 @@ class MeaningCheck {
       workers += this.#value([...at, 'workers']) as number;
       this.#parallel(at);
       this.#batch(at);
+      this.#asynchronous(at);
       const stepMs = this.#value([...at, 'timer', 'with', 'stepMs']);
       if (this.#value([...at, 'timer', 'use']) === 'fixed@1' && stepMs === undefined)
         this.#missing([...at, 'timer'], 'with.stepMs', 'fixed@1 needs the duration of a step');
@@ -92,6 +93,15 @@ class MeaningCheck {
     const batched = this.#number('tokens', path);
     if (block !== undefined && batched !== undefined && batched < block)
       this.#range(path, `got ${batched}, expected at least blockSize = ${block}`);
+  }
+
+  /** The jumping engine computes synchronous schedules only. */
+  #asynchronous(at: readonly PathStep[]): void {
+    const path = [...at, 'engine', 'with', 'asyncDepth'];
+    if (this.#value(path) !== 2 || this.#value([...at, 'engine', 'with', 'stepMode']) === 'reference') return;
+    const message = 'got 2 with stepMode jump, which this version does not model';
+    const hint = 'Use stepMode: reference for asynchronous scheduling';
+    this.problems.push(problemAt(this.#node(path)?.origin, 'E_UNSUPPORTED', namedPath(this.#root, path), message, hint));
   }
 
   #faults(): void {

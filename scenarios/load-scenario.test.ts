@@ -282,6 +282,7 @@ describe('error texts', () => {
   it('refuses legal values that are not modelled, and never ignores them', () => {
     const cases: readonly (readonly [string, string, string])[] = [
       ['weka-dev@1}', 'weka-dev@1, pauses: synthetic}', 'workload.trace.pauses'],
+      ['weka-dev@1}', 'weka-dev@1, entryCache: warm}', 'workload.trace.entryCache'],
       ['concurrency: 4}', 'concurrency: 4}\n  tenants: [{name: a}]', 'workload.tenants'],
       ['concurrency: 4}', 'concurrency: 4}\n  retry: {max: 1}', 'workload.retry'],
       ['workers: 2', 'workers: 2\n      dataParallel: 2', 'fleet.pools[0].dataParallel'],
@@ -330,6 +331,9 @@ describe('error texts', () => {
     expect(one(`${BASE}  faults: [{at: 1m, kind: crash, pool: main, worker: 2}]\n`)).toContain('got 2, expected 0..1');
     expect(one(`${BASE}sweep: {axes: [{path: workers}]}\n`)).toMatch(/^E_SWEEP_AXIS a.yaml:16:16 sweep.axes\[0\]/);
     expect(one(BASE.replace('engine: vllm@1', 'engine: vllm@1\n      timer: fixed@1'))).toMatch(/^E_REQUIRED/);
+    expect(one(BASE.replace('engine: vllm@1', 'engine: {use: vllm@1, with: {asyncDepth: 2}}'))).toMatch(
+      /^E_UNSUPPORTED a.yaml:15:48 fleet.pools.main.engine.with.asyncDepth: got 2 with stepMode jump/,
+    );
   });
 
   it('lists every problem, sorted by position', () => {

@@ -15,7 +15,7 @@ export const FULL_SCENARIO = {
       modelIdentity: 'ignore',
       outputReuse: 'assume',
       dequantise: true,
-      entryCache: 'warm',
+      entryCache: 'cold',
       pauses: 'recorded',
       agents: 'root',
       outputs: 'one',
