@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { replayLog } from '../../control/decision-log.ts';
+import { fnv1a32 } from '../../control/router/keyed-draw.ts';
 import { loadScenario } from '../../scenarios/load-scenario.ts';
-import { policyCatalogue } from './policies.ts';
+import { buildPlane, policyCatalogue } from './policies.ts';
 import { prepareTrace, startJob } from './simulate.ts';
 import { planOf } from './simulate-point.ts';
 
@@ -146,6 +148,28 @@ describe('whole runs under stress', () => {
     const { result, run } = await simulate(slow, ['workload.timeout.request=1s']);
     expect(run.turns.attempts[0]).toBe(3);
     expect(result.facts).toMatchObject({ sessionsFailed: 1, sessionsCompleted: 0 });
+  });
+
+  it('the recorded decision log replays to the same effects, and tells when the policy is another', async () => {
+    const sets = [
+      'fleet.pools.one.workers=3',
+      'run.record=[decisions]',
+      'control.router=dynamo-kv@1',
+      'control.retention={use: kvcast-soft@1, with: {ttl: 1s}}',
+    ];
+    const { result } = await simulate(file, sets);
+    const lines = result.decisionsLog!.trimEnd().split('\n');
+    const seed = fnv1a32('42/0/router');
+    const retention = { use: 'kvcast-soft@1', with: { ttl: 1000 } };
+    const same = replayLog(lines, (effects, branches) =>
+      buildPlane({ use: 'dynamo-kv@1', with: {} }, retention, seed, 'compact', branches, effects),
+    );
+    expect(same.firstDifference).toBeUndefined();
+    expect(same.calls).toBeGreaterThan(100);
+    const other = replayLog(lines, (effects, branches) =>
+      buildPlane({ use: 'random@1', with: {} }, retention, seed, 'compact', branches, effects),
+    );
+    expect(other.firstDifference).toBeDefined();
   });
 
   it('a horizon without drain censors what is open', async () => {
