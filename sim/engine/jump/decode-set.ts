@@ -150,6 +150,18 @@ export class DecodeSet {
     return horizon;
   }
 
+  /** Number of steps from `iter` on up to and including the first in which a member completes a block; at most `most`, at least 1. */
+  stepsToCompletion(most: number): number {
+    const bs = this.blockTokens;
+    const { phaseCount } = this;
+    let phase = this.iter % bs;
+    for (let steps = 1; steps < most; steps++) {
+      phase = phase + 1 === bs ? 0 : phase + 1;
+      if (phaseCount[phase] !== 0) return steps;
+    }
+    return most > 1 ? most : 1;
+  }
+
   clear(): void {
     for (let i = 0; i < this.count; i++) this.place[this.heap[i]!] = NONE;
     this.phaseHead.fill(NONE);

@@ -35,11 +35,21 @@ function log(
 
 /** First difference between the engines on a seed, or null. The jumping engine may fall asleep before claims without drop end. */
 export function compareSeed(seed: number, flavour: CaseFlavour, checks: 'cheap' | 'deep' = 'cheap'): string | null {
-  const workload = randomCase(seed, flavour);
+  const workload = untied(randomCase(seed, flavour));
   publishSharedLeaves(workload);
   const expected = log(createReferenceWorker, workload, 0, checks);
   const got = log(createJumpWorker, workload, expected.lastMs, checks);
   return firstDifference(got.log, expected.log);
+}
+
+/**
+ * Without exact times a probe at a multiple of the step time would see the one engine before and the other after a step end that
+ * differs in the last bit.
+ */
+function untied(workload: WorkerCase): WorkerCase {
+  if (Number.isInteger(workload.timer.baseMs * 8)) return workload;
+  const inputs = workload.inputs.map((input) => (input.kind === 'probe' ? { ...input, tMs: input.tMs * 1.00001234 } : input));
+  return { ...workload, inputs };
 }
 
 /** A branch that two requests continue is not private to either. */

@@ -8,7 +8,7 @@
  * refresh, merge or eviction made stale are recognised and skipped.
  * Source: engine specification 4.7, retention specification 4.1 and 7, worker port (claims).
  */
-import { DOOMED, DUE, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, SOFT } from './segment-columns.ts';
+import { DOOMED, DUE, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, pathBranch, pathLimit, SOFT } from './segment-columns.ts';
 import { SegmentPool } from './segment-pool.ts';
 
 /** What a claim asks for. */
@@ -47,15 +47,15 @@ export class HbmPool extends SegmentPool {
   }
 
   private mark_(branch: number, first: number, last: number, terms: ClaimTerms | null): number {
-    const entries = this.branches.path(branch, last, this.pathBranch, this.pathLimit);
+    const entries = this.branches.path(branch, last, pathBranch, pathLimit);
     let start = 0;
     let resident = 0;
     for (let i = 0; i < entries; i++) {
-      const limit = this.pathLimit[i]!;
+      const limit = pathLimit[i]!;
       const low = first - start;
       start += limit;
       if (low >= limit) continue;
-      const b = this.pathBranch[i]!;
+      const b = pathBranch[i]!;
       resident += this.markRange(this.chains.get(b), low < 0 ? 0 : low, limit, terms);
       if (this.copyBlocks > 0) this.markRange(this.copies.get(b), low < 0 ? 0 : low, limit, terms);
     }

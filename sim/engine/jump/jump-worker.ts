@@ -10,18 +10,23 @@
  * Source: engine specification 6; worker port.
  */
 import type { BranchId } from '../../../control/blocks.ts';
-import { type KvAction, KvEventBatch } from '../../../control/ports.ts';
+import type { KvAction } from '../../../control/ports.ts';
 import { UserError } from '../../../control/user-error.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
 import { createStepBatch, type Regime } from '../step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts } from '../worker.ts';
+import { zeroCounters } from '../zero-counters.ts';
 import { DecodeRun } from './decode-run.ts';
 import { HbmPool } from './hbm-pool.ts';
+import { HostTraffic, STORE } from './host-traffic.ts';
 import { IntMap } from './int-map.ts';
-import { ENDINGS, LINGERING, PREFILL_ONLY, RUNNING } from './request-slots.ts';
+import { executeCommand } from './kv-commands.ts';
+import { KvOutbox } from './kv-outbox.ts';
+import { PREFILL_ONLY, RUNNING } from './request-slots.ts';
 import { BY_BUDGET, BY_GATE, BY_ISL_GATE, BY_RESERVED, BY_SEQS, BY_WATERMARK, NOT_BLOCKED, Scheduler } from './scheduler.ts';
-import { LEASE, NONE, SOFT } from './segment-columns.ts';
-import { zeroCounters } from './zero-counters.ts';
+import { NONE } from './segment-columns.ts';
+import { StepCompletion } from './step-completion.ts';
+import { StepLedger } from './step-ledger.ts';
 
 /** Phases. */
 const IDLE = 0;
@@ -29,6 +34,7 @@ const PENDING = 1;
 const STEP = 2;
 const RUN = 3;
 
+/** Lifecycle. */
 const UP = 0;
 const DRAINING = 1;
 const DOWN = 2;
@@ -40,6 +46,7 @@ export function createJumpWorker(parts: WorkerParts): Worker {
   return new JumpWorker(parts);
 }
 
+/** State of the jumping engine. */
 export class JumpWorker implements Worker {
   readonly index: number;
   readonly config: EngineConfig;
@@ -50,20 +57,22 @@ export class JumpWorker implements Worker {
   private readonly parts: WorkerParts;
   private readonly batch = createStepBatch();
   private readonly run = new DecodeRun();
-  /** Attempt id -> slot of requests that have not ended. */
   private readonly ids = new IntMap(5);
-  private readonly pendingAborts: number[] = [];
-  private readonly oddGaps: number[] = [];
-  private events = new KvEventBatch();
-  /** Step of the run whose end publishes the queued events. */
-  private eventStep = 0;
+  private readonly ledger: StepLedger;
+  private readonly outbox: KvOutbox;
+  // Gone and made anew with a crash.
   private pool: HbmPool;
   private scheduler: Scheduler;
+  private host: HostTraffic | null;
+  private completion: StepCompletion;
+  /** Step of the run whose end publishes the queued events. */
+  private eventStep = 0;
   private phase = IDLE;
   private state = UP;
   private epoch = 0;
-  private seq = 0;
   private nowMs = 0;
+  /** Start of the step of a run whose blocks are allocated; NaN outside. */
+  private crossingMs = Number.NaN;
   /** Time of the pending schedule; start and end of the step in flight. */
   private scheduleMs = 0;
   private startMs = 0;
@@ -83,11 +92,16 @@ export class JumpWorker implements Worker {
         hint: 'Use engine.with.stepMode: reference for asynchronous scheduling',
       });
     }
+    if (config.hostBlocks > 0 && parts.links === null) throw new Error('jump worker: a host tier needs links');
     this.parts = parts;
     this.index = parts.index;
     this.config = config;
+    this.ledger = new StepLedger(this.counters, parts.sink);
+    this.outbox = new KvOutbox(parts.branches, parts.index, parts.sink);
     this.pool = this.newPool();
     this.scheduler = this.newScheduler();
+    this.host = this.newHost();
+    this.completion = this.newCompletion();
   }
 
   submit(request: EngineRequest, tMs: number): void {
@@ -100,7 +114,6 @@ export class JumpWorker implements Worker {
     const room = config.maxModelLen - request.promptTokens;
     const wanted = Math.max(request.outputTokens, 1);
     slots.id[s] = request.id;
-    slots.session[s] = request.session;
     slots.leaf[s] = request.leaf;
     slots.prompt[s] = request.promptTokens;
     slots.limit[s] = Math.min(wanted, room);
@@ -137,10 +150,7 @@ export class JumpWorker implements Worker {
     const { scheduler, config } = this;
     if (scheduler.budgetLeft <= 0) return;
     if (scheduler.running.count >= config.maxSeqs) {
-      if (scheduler.blocked === NOT_BLOCKED) {
-        this.countBlocked();
-        scheduler.blocked = BY_SEQS;
-      }
+      if (scheduler.blocked === NOT_BLOCKED) this.changeBlocked(BY_SEQS);
       return;
     }
     // A longer queue lowers the adaptive threshold, and with it what the head asks for.
@@ -152,15 +162,13 @@ export class JumpWorker implements Worker {
     this.advance(tMs, EVENT_CLASS.abort);
     const s = this.ids.get(id);
     if (s === NONE) return;
-    const running = this.scheduler.slots.state[s] === RUNNING;
-    if (this.phase === RUN && (running || this.scheduler.blocked !== BY_SEQS || this.scheduler.waiting.head === s)) this.cut(tMs);
-    if (running && this.phase === STEP) this.pendingAborts.push(id);
+    const { scheduler } = this;
+    const running = scheduler.slots.state[s] === RUNNING;
+    if (this.phase === RUN && (running || scheduler.blocked !== BY_SEQS)) this.cut(tMs);
+    if (running && this.phase === STEP) this.completion.aborts.push(id);
     else {
-      this.end(s, tMs, 'aborted', 'abort', 0);
-      if (this.phase === RUN && this.scheduler.waiting.count + this.scheduler.holding.count === 0) {
-        this.countBlocked();
-        this.scheduler.blocked = NOT_BLOCKED;
-      }
+      this.completion.end(s, tMs, 'aborted', 'abort', 0);
+      if (this.phase === RUN && scheduler.waiting.count + scheduler.holding.count === 0) this.changeBlocked(NOT_BLOCKED);
       this.wake(tMs);
     }
     this.refresh();
@@ -168,48 +176,28 @@ export class JumpWorker implements Worker {
 
   apply(action: KvAction, tMs: number): void {
     this.advance(tMs, EVENT_CLASS.control);
-    this.execute(action, tMs);
-    if (!this.inFlight) this.publish(tMs);
+    const { branches, sink } = this.parts;
+    const outcome = executeCommand(action, tMs, { branches, pool: this.pool, host: this.host, isDown: this.state === DOWN });
+    if (outcome !== null) sink.settled(action, outcome, tMs);
+    this.showEvents(tMs);
+    // A prefetch takes blocks that the horizon of the run counted on, and touches what a waiting request looked up.
+    if (this.phase === RUN && action.verb === 'prefetch') this.cut(tMs);
     this.refresh();
   }
 
-  private execute(action: KvAction, tMs: number): void {
-    const { branches, sink } = this.parts;
-    const { verb, branch, fromBlocks, toBlocks } = action;
-    const requestedBlocks = Math.max(toBlocks - fromBlocks, 0);
-    const valid =
-      fromBlocks >= 0 &&
-      toBlocks > fromBlocks &&
-      branch >= 0 &&
-      branch < branches.count &&
-      toBlocks <= branches.end(branch) &&
-      (verb !== 'pin' || (action.untilMs >= tMs && action.untilMs < NEVER));
-    let reason = '';
-    if (!valid) reason = 'invalid';
-    else if (this.state === DOWN) reason = 'down';
-    else if (verb === 'retain' || verb === 'share' || verb === 'prefetch') reason = 'unsupported';
-    if (reason !== '') {
-      sink.settled(action, { result: 'rejected', reason, appliedBlocks: 0, requestedBlocks }, tMs);
-      return;
-    }
-    const appliedBlocks =
-      verb === 'demote'
-        ? this.pool.demote(branch, fromBlocks, toBlocks)
-        : this.pool.claim(branch, fromBlocks, toBlocks, {
-            mark: action.hardness === 'lease' ? LEASE : SOFT,
-            untilMs: action.untilMs,
-            refreshMs: action.refreshMs ?? 0,
-            session: action.session,
-            drop: action.onExpiry === 'drop',
-            mode: action.mode,
-          });
-    if (appliedBlocks === requestedBlocks) sink.settled(action, { result: 'accepted', appliedBlocks, requestedBlocks }, tMs);
-    else if (appliedBlocks === 0) sink.settled(action, { result: 'missing', appliedBlocks, requestedBlocks }, tMs);
-    else sink.settled(action, { result: 'clipped', reason: 'notResident', appliedBlocks, requestedBlocks }, tMs);
-  }
-
-  transferDone(_transfer: number, tMs: number): void {
+  transferDone(transfer: number, tMs: number): void {
     this.advance(tMs, EVENT_CLASS.transfer);
+    const { host, scheduler } = this;
+    if (host === null) return;
+    const kind = host.done(transfer, tMs);
+    const freed = host.doneSlot !== NONE && this.completion.releaseLingering(host.doneSlot);
+    this.showEvents(tMs);
+    if (this.phase === RUN) {
+      const waits = scheduler.blocked !== NOT_BLOCKED || scheduler.lookedUp || scheduler.holding.count > 0;
+      if (waits || kind !== STORE || freed) this.cut(tMs);
+    }
+    this.wake(tMs);
+    this.refresh();
   }
 
   drain(tMs: number, deadlineMs: number): void {
@@ -230,8 +218,7 @@ export class JumpWorker implements Worker {
     this.advance(tMs, EVENT_CLASS.lifecycle);
     if (this.state !== DOWN) this.stop(tMs, 'lost', 'crash');
     this.state = UP;
-    this.epoch++;
-    this.seq = 0;
+    this.outbox.startEpoch(++this.epoch);
     this.factor = 1;
     this.refresh();
   }
@@ -264,7 +251,7 @@ export class JumpWorker implements Worker {
     view.kvCachedBlocks = pool.cached;
     view.kvClaimedBlocks = pool.claimed;
     view.kvUsableBlocks = pool.usable;
-    view.hostUsedBlocks = 0;
+    view.hostUsedBlocks = this.host === null ? 0 : this.host.tier.filled;
     view.hostBlocks = this.config.hostBlocks;
     view.stepEndsMs = !this.inFlight ? NEVER : this.phase === STEP ? this.endMs : run.endMs(run.scheduled);
   }
@@ -273,18 +260,24 @@ export class JumpWorker implements Worker {
     return this.pool.match(branch, depthBlocks, 0);
   }
 
-  hostBlocks(_branch: BranchId, _depthBlocks: number, _fromBlocks: number): number {
-    return 0;
+  hostBlocks(branch: BranchId, depthBlocks: number, fromBlocks: number): number {
+    if (this.host === null || fromBlocks >= depthBlocks) return 0;
+    return this.host.tier.continuation(branch, depthBlocks, fromBlocks);
   }
 
   check(deep: boolean): void {
     const { scheduler, pool } = this;
-    if (scheduler.requests !== this.ids.size) {
-      throw new Error(`E4: ${scheduler.requests} in queues, ${this.ids.size} alive`);
-    }
+    if (scheduler.requests !== this.ids.size) throw new Error(`E4: ${scheduler.requests} in queues, ${this.ids.size} alive`);
     if (scheduler.running.count > this.config.maxSeqs) throw new Error(`E7: ${scheduler.running.count} running`);
     if (pool.free < 0 || pool.hashless < 0 || pool.free > pool.usable) throw new Error(`E1: ${pool.free} free of ${pool.usable}`);
-    if (deep) pool.check();
+    if (!deep) return;
+    pool.check();
+    this.host?.tier.check();
+  }
+
+  /** Bytes of block structures, HBM and host. */
+  get kvBytes(): number {
+    return this.pool.bytes + (this.host === null ? 0 : this.host.tier.bytes);
   }
 
   /** Whether a step is in flight. */
@@ -294,9 +287,12 @@ export class JumpWorker implements Worker {
 
   private newPool(): HbmPool {
     const { config, branches, sink, index } = this.parts;
-    const pool = new HbmPool(branches, config.blocks - 1, 0, this.counters);
-    pool.events = this.events;
-    pool.watcher = { broken: (session, blocks) => sink.claimBroken(index, session, blocks, this.effectMs()) };
+    const pool = new HbmPool(branches, config.blocks - 1, this.outbox, this.counters);
+    pool.watcher = {
+      broken: (session, blocks) => {
+        sink.claimBroken(index, session, blocks, Number.isNaN(this.crossingMs) ? this.nowMs : this.crossingMs);
+      },
+    };
     return pool;
   }
 
@@ -304,45 +300,48 @@ export class JumpWorker implements Worker {
     const { config, branches, sink } = this.parts;
     const scheduler = new Scheduler({ config, branches, pool: this.pool, sink, counters: this.counters });
     scheduler.lastEndMs = Number.NaN;
-    scheduler.onFailed = (s, nowMs) => this.endLoose(s, nowMs, 'failed', 'kv_exhausted');
+    scheduler.onFailed = (s, nowMs) => this.completion.endLoose(s, nowMs, 'failed', 'kv_exhausted');
     return scheduler;
   }
 
-  /** Time of the allocation going on. */
-  private effectMs(): number {
-    return this.phase === RUN ? this.run.endMs(this.run.scheduled) : this.nowMs;
+  private newHost(): HostTraffic | null {
+    const { config, branches, sink, links, index } = this.parts;
+    if (config.hostBlocks <= 0 || !config.prefixCaching) return null;
+    const { counters, outbox, pool, scheduler } = this;
+    const host = new HostTraffic({ index, config, branches, links: links!, sink, counters, outbox, pool, slots: scheduler.slots });
+    scheduler.host = host;
+    return host;
+  }
+
+  private newCompletion(): StepCompletion {
+    const { config, counters, scheduler, host, ids } = this;
+    return new StepCompletion({ config, counters, sink: this.parts.sink, scheduler, host, ids });
   }
 
   /** Commits the next own effect. */
   private takeEffect(): void {
     const atMs = this.nextMs;
+    const isRun = this.phase === RUN;
+    if (isRun) this.materialise(atMs, this.nextClass);
+    this.passTime(atMs);
     if (this.nextClass === EVENT_CLASS.stepEnd) {
-      if (this.phase === RUN && this.run.endMs(this.run.steps) > atMs) this.materialise(atMs, EVENT_CLASS.stepEnd);
-      else {
-        if (this.phase === RUN) this.materialise(atMs, EVENT_CLASS.stepEnd);
-        this.passTime(atMs);
-        this.complete(atMs);
-      }
+      if (!isRun || this.run.ended === this.run.steps) this.complete(atMs);
+      else if (this.completion.owing) this.cut(atMs);
     } else if (this.nextClass === EVENT_CLASS.lifecycle) {
-      if (this.phase === RUN) this.materialise(atMs, EVENT_CLASS.lifecycle);
-      this.passTime(atMs);
       this.pool.expire(atMs, false);
       this.stop(atMs, 'handback', 'drained');
-    } else if (this.nextClass === EVENT_CLASS.schedule) {
-      this.passTime(atMs);
-      this.schedule(atMs);
-    } else {
-      if (this.phase === RUN) this.materialise(atMs, EVENT_CLASS.expiry);
-      this.passTime(atMs);
-      if (this.pool.expire(atMs, true)) {
-        if (!this.inFlight) this.publish(atMs);
-        else if (this.phase === RUN) {
-          this.eventStep = this.run.scheduled;
-          if (this.scheduler.blocked !== NOT_BLOCKED) this.cut(atMs);
-        }
-      }
+    } else if (this.nextClass === EVENT_CLASS.schedule) this.schedule(atMs);
+    else if (this.pool.expire(atMs, true)) {
+      this.showEvents(atMs);
+      if (isRun && this.scheduler.blocked !== NOT_BLOCKED) this.cut(atMs);
     }
     this.refresh();
+  }
+
+  /** Events that occurred outside a step go out at once; else with the step in flight. */
+  private showEvents(tMs: number): void {
+    if (!this.inFlight) this.outbox.publish(tMs);
+    else if (this.phase === RUN && this.outbox.count > 0) this.eventStep = this.run.scheduled;
   }
 
   private schedule(tMs: number): void {
@@ -353,18 +352,23 @@ export class JumpWorker implements Worker {
       counters.events++;
       pool.expire(tMs, false);
       scheduler.schedule(tMs);
-      if (scheduler.itemCount > 0 || decode.count > 0) {
-        if (scheduler.itemCount > 0) this.beginStep(tMs);
-        else this.beginRun(tMs);
+      if (scheduler.itemCount > 0 || scheduler.flushMs > 0) {
+        if (scheduler.itemCount + decode.count > 0) {
+          this.beginStep(tMs);
+          break;
+        }
+      } else if (decode.count > 0) {
+        this.beginRun(tMs);
         break;
       }
-      this.bumpBlocked(1);
+      this.ledger.blocked(scheduler.blocked, 1);
       counters.emptySteps++;
-      this.publish(tMs);
+      this.outbox.publish(tMs);
       if (!scheduler.disturbed) break;
     }
-    counters.segmentsTouched = pool.touched;
-    this.stuck = scheduler.requests > 0 && this.phase === IDLE ? (scheduler.holding.count > 0 ? 'restore-wedge' : 'blocked') : null;
+    counters.segmentsTouched = pool.touched + (this.host === null ? 0 : this.host.tier.touched);
+    const hopeful = scheduler.requests === 0 || this.phase >= STEP || (this.host !== null && this.host.inFlight > 0);
+    this.stuck = hopeful ? null : scheduler.holding.count > 0 ? 'restore-wedge' : 'blocked';
   }
 
   /** Executes the step that the scheduler decided; the decode set has counted it already. */
@@ -395,74 +399,106 @@ export class JumpWorker implements Worker {
     batch.decodeKvTokens = kv;
     batch.maxDecodeKvTokens = longest;
     batch.chunkCount = chunks;
-    this.bumpBlocked(1);
+    this.ledger.blocked(scheduler.blocked, 1);
     const stepMs = this.parts.timer.stepMs(batch);
     this.regime = this.parts.timer.regime;
     this.phase = STEP;
     this.startMs = tMs;
-    this.endMs = tMs + (this.factor === 1 ? stepMs : stepMs * this.factor);
+    this.endMs = tMs + (this.factor === 1 ? stepMs : stepMs * this.factor) + scheduler.flushMs;
+    scheduler.flushMs = 0;
   }
 
   /** Starts a run; its first step is decided and counted by the decode set. */
   private beginRun(tMs: number): void {
-    const { scheduler, pool, run } = this;
+    const { scheduler, run } = this;
     const { decode } = scheduler;
-    let horizon = decode.remaining(decode.first) + 1;
-    if (horizon > 1) horizon = 1 + decode.stepsWithNeed(pool.free, horizon - 1);
-    const { blocked } = scheduler;
-    // After a preemption nobody has looked at the queue; the reason may change with what is free.
-    if (scheduler.disturbed || blocked === BY_WATERMARK || blocked === BY_RESERVED) horizon = 1;
-    else if (horizon > 1 && (blocked === BY_GATE || blocked === BY_ISL_GATE || blocked === BY_BUDGET)) {
-      // Without chunking the reason depends on the head's hits, which evictions shorten.
-      horizon = this.config.chunkedPrefill ? scheduler.gateHorizon(horizon) : 1;
-      if (scheduler.evictionHelps && horizon > 1) horizon = 1 + decode.stepsWithNeed(pool.hashless, horizon - 1);
-    }
     const n = decode.count;
-    run.begin(this.parts.timer, n, decode.kvTokens - n, decode.maxKvTokens - 1, horizon, tMs, this.factor);
+    run.begin(this.parts.timer, n, decode.kvTokens - n, decode.maxKvTokens - 1, this.horizon(), tMs, this.factor);
     // Steps without duration are separate effects: an input of the same time may come between them.
     if (run.endMs(1) <= tMs) run.steps = 1;
     this.phase = RUN;
     this.eventStep = 1;
   }
 
+  /** Steps that need no scheduler, the first one included. */
+  private horizon(): number {
+    const { scheduler, pool, config } = this;
+    const { decode, blocked } = scheduler;
+    // After a preemption nobody has looked at the queue; the last two reasons change with what is free.
+    if (scheduler.disturbed || blocked === BY_WATERMARK || blocked === BY_RESERVED || this.completion.owing) return 1;
+    let steps = decode.remaining(decode.first) + 1;
+    if (steps > 1) steps = 1 + decode.stepsWithNeed(pool.free, steps - 1);
+    if (blocked === BY_GATE || blocked === BY_ISL_GATE || blocked === BY_BUDGET) {
+      // Without chunking the reason depends on the head's hits, which evictions shorten.
+      steps = config.chunkedPrefill ? scheduler.gateHorizon(steps) : 1;
+      if (scheduler.evictionHelps && steps > 1) steps = 1 + decode.stepsWithNeed(pool.hashless, steps - 1);
+    }
+    if (scheduler.lookedUp && steps > 1) {
+      if (config.storeThreshold > 1 || config.onboard === 'cheaper') return 1;
+      // Every offer to the host tier moves its order, which the next look-up would see.
+      if (this.completion.membersOffer) {
+        const first = decode.phaseCount[decode.iter % config.blockTokens] !== 0;
+        steps = first ? 1 : Math.min(steps, 1 + decode.stepsToCompletion(steps - 1));
+      }
+    }
+    return steps;
+  }
+
   /** Commits the effects of the run up to (tMs, eventClass); the end of its last step is left to {@link complete}. */
   private materialise(tMs: number, eventClass: number): void {
-    const { run, scheduler, pool, events } = this;
+    const { run, outbox } = this;
     const ended = run.stepsBy(tMs);
     let wanted = ended + 1;
     if (wanted > run.steps) wanted = run.steps;
     else if (eventClass < EVENT_CLASS.schedule && ended > 0 && run.endMs(ended) === tMs) wanted = ended;
-    let k = run.scheduled;
-    if (k < wanted) {
-      const { decode } = scheduler;
-      const { phaseCount } = decode;
-      const bs = this.config.blockTokens;
-      const caching = this.config.prefixCaching;
-      let i = decode.iter % bs;
-      for (; k < wanted; k++) {
-        const j = i + 1 === bs ? 0 : i + 1;
-        if (phaseCount[i] !== 0 || (caching && phaseCount[j] !== 0)) {
-          if (events.count > 0 && k >= this.eventStep) this.publish(run.endMs(this.eventStep));
-          run.scheduled = k;
-          const startMs = run.endMs(k);
-          pool.expire(startMs, false);
-          scheduler.crossDecode();
-          if (events.count > 0) this.eventStep = k + 1;
-        }
-        decode.iter++;
-        i = j;
-      }
-      run.scheduled = wanted;
+    if (run.scheduled < wanted) this.scheduleInRun(wanted);
+    if (ended > run.ended) {
+      run.ended = ended;
+      if (this.completion.membersOffer && ended < run.steps) this.offerInRun(ended);
     }
-    run.ended = ended;
-    if (events.count > 0 && ended >= this.eventStep && this.eventStep < run.steps) this.publish(run.endMs(this.eventStep));
+    if (outbox.count > 0 && ended >= this.eventStep && this.eventStep < run.steps) outbox.publish(run.endMs(this.eventStep));
+  }
+
+  /** Schedule-time effects of the steps before `wanted`. */
+  private scheduleInRun(wanted: number): void {
+    const { run, scheduler, pool, outbox } = this;
+    const { decode } = scheduler;
+    const { phaseCount } = decode;
+    const bs = this.config.blockTokens;
+    const caching = this.config.prefixCaching;
+    let i = decode.iter % bs;
+    for (let k = run.scheduled; k < wanted; k++) {
+      const j = i + 1 === bs ? 0 : i + 1;
+      if (phaseCount[i] !== 0 || (caching && phaseCount[j] !== 0)) {
+        if (outbox.count > 0 && k >= this.eventStep) outbox.publish(run.endMs(this.eventStep));
+        const startMs = run.endMs(k);
+        this.crossingMs = startMs;
+        pool.expire(startMs, false);
+        scheduler.crossDecode();
+        if (outbox.count > 0) this.eventStep = k + 1;
+      }
+      decode.iter++;
+      i = j;
+    }
+    this.crossingMs = Number.NaN;
+    run.scheduled = wanted;
+  }
+
+  /** The end of a step inside the run, never passed by unseen if a member completed a block in it. */
+  private offerInRun(ended: number): void {
+    const { run, scheduler, outbox, config } = this;
+    const { decode } = scheduler;
+    if (run.scheduled !== ended || decode.phaseCount[decode.iter % config.blockTokens] === 0) return;
+    const atMs = run.endMs(ended);
+    this.completion.offerInRun(atMs);
+    if (outbox.count > 0) this.eventStep = ended;
   }
 
   /** Ends a run at the first boundary at or after tMs, up to which it is committed. */
   private cut(tMs: number): void {
     const { run, scheduler } = this;
     this.count();
-    const ended = run.ended;
+    const { ended } = run;
     if (ended > 0) scheduler.lastEndMs = run.endMs(ended);
     if (run.scheduled === ended) {
       this.phase = PENDING;
@@ -478,164 +514,37 @@ export class JumpWorker implements Worker {
 
   /** Brings the counters and token gaps of a run up to its committed steps. */
   private count(): void {
-    this.countBlocked();
-    this.countSteps(this.run.ended);
+    this.ledger.blockedInRun(this.run, this.scheduler.blocked);
+    this.ledger.run(this.run, this.run.ended);
   }
 
-  private countSteps(ended: number): void {
-    const { run, counters, parts } = this;
-    let k = run.counted;
-    if (k >= ended) return;
-    const { members } = run;
-    const ms = run.endMs(ended) - run.endMs(k);
-    counters.steps += ended - k;
-    counters.decodeTokens += (ended - k) * members;
-    counters.busyMs += ms;
-    counters.regimeMs[run.regime] += ms;
-    run.counted = ended;
-    while (k < ended) {
-      const end = Math.min(ended, run.segmentEnd(k));
-      parts.sink.tokenGaps(run.stepMs(k), run.growthMs(k), end - k, members);
-      k = end;
-    }
-  }
-
-  private countBlocked(): void {
-    const { run } = this;
-    this.bumpBlocked(run.scheduled - run.blockedCounted);
-    run.blockedCounted = run.scheduled;
-  }
-
-  private bumpBlocked(calls: number): void {
-    const { blocked } = this.scheduler;
-    if (blocked === NOT_BLOCKED || blocked === BY_BUDGET) return;
-    const { counters } = this;
-    if (blocked === BY_SEQS) counters.blockedBySeqs += calls;
-    else if (blocked === BY_ISL_GATE) counters.blockedByIslGate += calls;
-    else if (blocked === BY_GATE) counters.blockedByGate += calls;
-    else if (blocked === BY_WATERMARK) counters.blockedByWatermark += calls;
-    else counters.blockedByReserved += calls;
+  /** From the next schedule() of the run on, the waiting loop ends for another reason. */
+  private changeBlocked(reason: number): void {
+    this.ledger.blockedInRun(this.run, this.scheduler.blocked);
+    this.scheduler.blocked = reason;
   }
 
   /** The step in flight, or the last one of the run, ends. */
   private complete(tMs: number): void {
     const { scheduler } = this;
     if (this.phase === RUN) {
-      this.countBlocked();
-      this.countSteps(this.run.steps);
-      this.finishMembers(NEVER, tMs);
-    } else this.completeStep(tMs);
+      this.count();
+      this.completion.runEnd(tMs);
+    } else {
+      this.ledger.step(tMs - this.startMs, this.regime);
+      this.completion.step(tMs);
+    }
     scheduler.lastEndMs = tMs;
-    this.publish(tMs);
+    this.outbox.publish(tMs);
     this.phase = IDLE;
     this.wake(tMs);
-  }
-
-  private completeStep(tMs: number): void {
-    const { scheduler, counters, oddGaps } = this;
-    const { slots, decode, itemSlot, itemTokens } = scheduler;
-    const ms = tMs - this.startMs;
-    counters.steps++;
-    counters.busyMs += ms;
-    counters.regimeMs[this.regime] += ms;
-    if (this.pendingAborts.length > 0) this.endAborted(tMs);
-    const previousMs = scheduler.lastEndMs;
-    let inStep = decode.count;
-    counters.decodeTokens += decode.count;
-    oddGaps.length = 0;
-    for (let i = 0; i < scheduler.itemCount; i++) {
-      const s = itemSlot[i]!;
-      if (s === NONE) {
-        counters.wastedTokens += itemTokens[i]!;
-        continue;
-      }
-      this.finishMembers(slots.order[s]!, tMs);
-      if (!this.computeItem(s, itemTokens[i]!)) continue;
-      const out = ++slots.out[s]!;
-      const delivers = slots.ending[s] !== PREFILL_ONLY;
-      if (delivers) {
-        if (out === 1) this.parts.sink.firstToken(slots.id[s]!, tMs);
-        else if (slots.lastToken[s] === previousMs) inStep++;
-        else oddGaps.push(tMs - slots.lastToken[s]!);
-        slots.lastToken[s] = tMs;
-      }
-      if (out >= slots.limit[s]!) this.end(s, tMs, 'finished', ENDINGS[slots.ending[s]!]!, 0);
-      else scheduler.joinDecode(s);
-    }
-    this.finishMembers(NEVER, tMs);
-    if (inStep > 0) this.parts.sink.tokenGaps(tMs - previousMs, 0, 1, inStep);
-    for (const gapMs of oddGaps) this.parts.sink.tokenGaps(gapMs, 0, 1, 1);
-  }
-
-  /** Books n computed tokens of a loose request. Returns whether it now samples. */
-  private computeItem(s: number, n: number): boolean {
-    const { counters } = this;
-    const { slots } = this.scheduler;
-    const from = slots.computed[s]!;
-    const end = from + n;
-    const done = slots.doneTo[s]!;
-    const fresh = done > from ? (done < end ? done : end) : from;
-    const prompt = slots.prompt[s]!;
-    const prefillEnd = prompt > fresh ? (prompt < end ? prompt : end) : fresh;
-    counters.recomputedTokens += fresh - from;
-    counters.prefillTokens += prefillEnd - fresh;
-    counters.decodeTokens += end - prefillEnd;
-    if (end > done) slots.doneTo[s] = end;
-    slots.computed[s] = end;
-    return end === prompt + slots.out[s]!;
-  }
-
-  /** Ends the members that have produced their last token and were admitted before `order`. */
-  private finishMembers(order: number, tMs: number): void {
-    const { scheduler } = this;
-    const { decode, slots } = scheduler;
-    for (let s = decode.first; s !== NONE && decode.finish[s]! <= decode.iter && slots.order[s]! < order; s = decode.first) {
-      this.end(s, tMs, 'finished', ENDINGS[slots.ending[s]!]!, 0);
-    }
-  }
-
-  /** Aborts that came while the step was in flight: its output for them is lost. */
-  private endAborted(tMs: number): void {
-    const { scheduler, counters } = this;
-    for (const id of this.pendingAborts) {
-      const s = this.ids.get(id);
-      if (s === NONE) continue;
-      if (scheduler.decode.has(s)) {
-        counters.wastedTokens++;
-        this.end(s, tMs, 'aborted', 'abort', 1);
-        continue;
-      }
-      for (let i = 0; i < scheduler.itemCount; i++) if (scheduler.itemSlot[i] === s) scheduler.itemSlot[i] = NONE;
-      this.end(s, tMs, 'aborted', 'abort', 0);
-    }
-    this.pendingAborts.length = 0;
-  }
-
-  /** Terminal state of a request that is in a queue or running. */
-  private end(s: number, tMs: number, status: EndStatus, reason: string, lag: number): void {
-    this.scheduler.detach(s, lag);
-    this.endLoose(s, tMs, status, reason);
-  }
-
-  /** Terminal state of a request that no queue holds. */
-  private endLoose(s: number, tMs: number, status: EndStatus, reason: string): void {
-    const { scheduler } = this;
-    const { slots } = scheduler;
-    const id = slots.id[s]!;
-    const out = slots.ending[s] === PREFILL_ONLY ? 0 : slots.out[s]!;
-    this.ids.delete(id);
-    if (slots.stores[s]! > 0) slots.state[s] = LINGERING;
-    else {
-      scheduler.releaseBlocks(s);
-      slots.dispose(s);
-    }
-    this.parts.sink.ended(id, tMs, status, out, reason);
   }
 
   /** Crash, or the end of a drain: everything that lives here ends, the tiers are gone. */
   private stop(tMs: number, status: EndStatus, reason: string): void {
     const { scheduler, ids } = this;
     const { slots } = scheduler;
+    this.host?.cancelAll(tMs);
     if (this.phase === RUN) this.cut(tMs);
     const lag = this.phase === STEP ? 1 : 0;
     const live: number[] = [];
@@ -649,11 +558,11 @@ export class JumpWorker implements Worker {
       this.parts.sink.ended(slots.id[s]!, tMs, status, out, reason);
     }
     ids.clear();
-    this.pendingAborts.length = 0;
-    this.events.count = 0;
-    this.seq = 0;
+    this.outbox.startEpoch(this.epoch);
     this.pool = this.newPool();
     this.scheduler = this.newScheduler();
+    this.host = this.newHost();
+    this.completion = this.newCompletion();
     this.phase = IDLE;
     this.state = DOWN;
     this.drainMs = NEVER;
@@ -674,18 +583,6 @@ export class JumpWorker implements Worker {
     this.nowMs = tMs;
   }
 
-  private publish(tMs: number): void {
-    const { events } = this;
-    if (events.count === 0) return;
-    events.rank = this.index;
-    events.epoch = this.epoch;
-    events.seq = this.seq++;
-    events.publishedMs = tMs;
-    this.parts.sink.kvEvents(this.index, events, tMs);
-    events.count = 0;
-    this.pool.urgent = false;
-  }
-
   /** Finds the next own effect. */
   private refresh(): void {
     let ms = NEVER;
@@ -697,7 +594,7 @@ export class JumpWorker implements Worker {
       ms = this.endMs;
       eventClass = EVENT_CLASS.stepEnd;
     } else if (this.phase === RUN) {
-      ms = this.run.endMs(this.nextPublication());
+      ms = this.run.endMs(this.nextBoundary());
       eventClass = EVENT_CLASS.stepEnd;
     }
     if (this.drainMs < ms || (this.drainMs === ms && ms < NEVER && eventClass > EVENT_CLASS.lifecycle)) {
@@ -715,19 +612,23 @@ export class JumpWorker implements Worker {
     this.nextClass = eventClass;
   }
 
-  /** Steps of the run up to the end that publishes events the router must not miss, or all. */
-  private nextPublication(): number {
-    const { run, pool, scheduler } = this;
+  /** Steps of the run up to the end that others must not miss: it publishes for the router, or offers to the host tier. */
+  private nextBoundary(): number {
+    const { run, pool, scheduler, outbox } = this;
     const { decode } = scheduler;
-    if (pool.urgent) return Math.min(this.eventStep, run.steps);
+    if (outbox.urgent) return Math.min(this.eventStep, run.steps);
     const left = run.steps - run.scheduled;
-    if (left <= 0) return run.steps;
-    let steps = decode.stepsWithNeed(pool.hashless, left);
-    if (decode.sharedWriters > 0 && this.config.prefixCaching) {
-      const bs = this.config.blockTokens;
-      for (let k = 0; k < steps; k++) if (decode.phaseCount[(decode.iter + k + 1) % bs] !== 0) steps = k;
+    let next = run.steps;
+    if (left > 0) {
+      next = run.scheduled + decode.stepsWithNeed(pool.hashless, left) + 1;
+      if (decode.sharedWriters > 0) next = Math.min(next, run.scheduled + decode.stepsToCompletion(left));
     }
-    return Math.min(run.steps, run.scheduled + steps + 1);
+    if (this.completion.membersOffer) {
+      // The step in flight may be one that completes a block.
+      const inFlight = run.scheduled > run.ended && decode.phaseCount[decode.iter % this.config.blockTokens] !== 0;
+      next = Math.min(next, inFlight ? run.scheduled : run.scheduled + decode.stepsToCompletion(left));
+    }
+    return Math.min(next, run.steps);
   }
 }
 

@@ -13,7 +13,7 @@ import { BRANCH_PRIVATE, type BranchTable } from '../../../control/blocks.ts';
 import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
 import { DecodeSet } from './decode-set.ts';
 import type { HbmPool } from './hbm-pool.ts';
-import type { HostPath } from './host-path.ts';
+import { type HostTraffic, LOADED, LOADING, PENDING_BELOW, PROMOTED } from './host-traffic.ts';
 import { PREEMPTED, QUEUED, RESTORING, RequestSlots, RUNNING, SlotList } from './request-slots.ts';
 import { NONE } from './segment-columns.ts';
 
@@ -57,7 +57,11 @@ export class Scheduler {
   /** Tokens the last waiting loop had left. */
   budgetLeft = 0;
   /** The lower tier, if any. */
-  host: HostPath | null = null;
+  host: HostTraffic | null = null;
+  /** Somebody stayed in the queue after a look-up in the host tier, which touches what it finds at every schedule(). */
+  lookedUp = false;
+  /** Flush of preempted stores, ms; added to the next step with tokens. */
+  flushMs = 0;
   /** Called for a request that ended inside schedule(). */
   onFailed: (s: number, nowMs: number) => void = () => {};
   readonly pool: HbmPool;
@@ -108,6 +112,7 @@ export class Scheduler {
     this.itemCount = 0;
     this.blocked = NOT_BLOCKED;
     this.evictionHelps = false;
+    this.lookedUp = false;
     this.disturbed = false;
     this.threshold = this.stepThreshold();
     this.budget = this.config.maxBatchedTokens;
@@ -252,7 +257,7 @@ export class Scheduler {
   /** Preempts until `blocks` are free; false if the requester itself had to go. */
   private makeRoom(s: number, blocks: number, stamp: number): boolean {
     const { slots, running, pool } = this;
-    if (this.host?.reclaim() && blocks <= pool.free) return true;
+    if (this.host?.cancelPrefetches(this.nowMs) && blocks <= pool.free) return true;
     while (blocks > pool.free) {
       const victim = this.fcfs ? running.tail : this.worstPriority();
       const scheduled = slots.stamp[victim] === stamp;
@@ -291,7 +296,6 @@ export class Scheduler {
     if (this.decode.has(s)) this.leaveDecode(s, 0, scheduled ? 1 : 0);
     else this.removeLoose(s);
     this.running.remove(s);
-    if (this.host !== null) this.host.flush(s);
     this.releaseBlocks(s);
     slots.computed[s] = 0;
     slots.preemptions[s]!++;
@@ -299,6 +303,10 @@ export class Scheduler {
     this.disturbed = true;
     this.counters.preemptions++;
     this.sink.preempted(slots.id[s]!, this.nowMs);
+    if (this.host !== null) {
+      const flushMs = this.host.flush(s, this.nowMs);
+      if (flushMs > this.flushMs) this.flushMs = flushMs;
+    }
     if (Math.ceil((slots.prompt[s]! + slots.out[s]!) / this.bs) > this.pool.usable) this.onFailed(s, this.nowMs);
     else if (this.fcfs) this.waiting.insert(s, NONE);
     else this.waiting.insertByKey(s);
@@ -344,49 +352,146 @@ export class Scheduler {
 
   /** Step 3 of engine specification 2.1 with the two queues of 2.11. */
   private admit(): void {
-    const { slots, running, waiting, holding, pool, config } = this;
-    if (holding.count > 0) {
-      this.host!.admitHolding();
-      if (this.blocked !== NOT_BLOCKED) return;
-    }
-    while (this.budget > 0 && waiting.count > 0) {
+    if (this.holding.count > 0 && !this.admitHolding()) return;
+    const { slots, running, config } = this;
+    let next = this.waiting.head;
+    while (this.budget > 0 && next !== NONE) {
       if (running.count >= config.maxSeqs) {
         this.blocked = BY_SEQS;
         return;
       }
-      const s = waiting.head;
-      const length = slots.prompt[s]! + slots.out[s]!;
-      let hit = 0;
-      let idle = 0;
-      let lastCached = false;
-      if (this.caching) {
-        const cap = Math.floor((length - 1) / this.bs);
-        const matched = pool.match(slots.leaf[s]!, Math.floor(length / this.bs), cap);
-        hit = matched < cap ? matched : cap;
-        lastCached = matched > cap;
-        idle = pool.matchIdle;
+      const s = next;
+      next = slots.next[s]!;
+      this.tryAdmit(s);
+      if (this.blocked !== NOT_BLOCKED) return;
+    }
+  }
+
+  /** Looks at a waiting request: admits it, starts its load, leaves it for later, or sets `blocked`. */
+  private tryAdmit(s: number): void {
+    const { slots, pool, config, host } = this;
+    const length = slots.prompt[s]! + slots.out[s]!;
+    let hit = 0;
+    let idle = 0;
+    let below = 0;
+    let lastCached = false;
+    if (this.caching) {
+      const cap = Math.floor((length - 1) / this.bs);
+      const matched = pool.match(slots.leaf[s]!, Math.floor(length / this.bs), cap);
+      hit = matched < cap ? matched : cap;
+      idle = pool.matchIdle;
+      if (host !== null) {
+        below = host.find(s, length, hit, this.nowMs);
+        if (below === PENDING_BELOW) {
+          this.lookedUp = true;
+          return;
+        }
       }
-      const start = hit * this.bs;
+      lastCached = below === 0 && matched > cap;
+    }
+    const start = (hit + below) * this.bs;
+    const whole = this.capped(length - start);
+    if (below === 0 && !config.chunkedPrefill && whole > this.budget) {
+      this.blocked = BY_BUDGET;
+      this.lookedUp = this.looksDown;
+      return;
+    }
+    const n = below > 0 ? 0 : whole < this.budget ? whole : this.budget;
+    const reserved = below > 0 ? this.reservedBlocks() : 0;
+    this.blocked = this.testGates(length, start + n, hit, idle, reserved);
+    if (this.blocked !== NOT_BLOCKED && host?.cancelPrefetches(this.nowMs)) {
+      this.blocked = this.testGates(length, start + n, hit, idle, reserved);
+    }
+    if (this.blocked !== NOT_BLOCKED) {
+      this.lookedUp = this.looksDown;
+      this.evictionHelps = idle > 0 && (this.blocked === BY_GATE || this.looksDown);
+      return;
+    }
+    this.waiting.remove(s);
+    pool.touch(slots.leaf[s]!, hit, this.nowMs);
+    const held = Math.ceil((start + n) / this.bs);
+    if (held > hit) pool.take(held - hit);
+    slots.held[s] = held;
+    slots.entered[s] = hit;
+    if (below === 0) {
+      this.start(s, start, n, length, start, 0, lastCached);
+      return;
+    }
+    slots.state[s] = RESTORING;
+    slots.hitHbm[s] = hit * this.bs;
+    slots.hitHost[s] = below * this.bs;
+    if (this.fcfs) this.holding.push(s);
+    else this.holding.insertByKey(s);
+    host!.load(s, hit, below, this.nowMs);
+  }
+
+  /** Restored requests go first. False if the waiting loop ends here. */
+  private admitHolding(): boolean {
+    const { slots, running, holding, config } = this;
+    let next = holding.head;
+    while (next !== NONE) {
+      if (this.budget <= 0) return false;
+      if (running.count >= config.maxSeqs) {
+        this.blocked = BY_SEQS;
+        return false;
+      }
+      const s = next;
+      next = slots.next[s]!;
+      if (slots.loaded[s] === LOADING) continue;
+      const length = slots.prompt[s]! + slots.out[s]!;
+      if (slots.loaded[s] === LOADED) this.promote(s, length);
+      const start = slots.computed[s]!;
       const whole = this.capped(length - start);
       if (!config.chunkedPrefill && whole > this.budget) {
         this.blocked = BY_BUDGET;
-        return;
+        return false;
       }
       const n = whole < this.budget ? whole : this.budget;
-      this.blocked = this.testGates(length, start + n, hit, idle, 0);
-      if (this.blocked !== NOT_BLOCKED && this.host?.reclaim()) this.blocked = this.testGates(length, start + n, hit, idle, 0);
-      if (this.blocked !== NOT_BLOCKED) {
-        this.evictionHelps = this.blocked === BY_GATE && idle > 0;
-        return;
+      this.blocked = this.testGates(length, start + n, slots.held[s]!, 0, 0);
+      if (this.blocked !== NOT_BLOCKED && this.host!.cancelPrefetches(this.nowMs)) {
+        this.blocked = this.testGates(length, start + n, slots.held[s]!, 0, 0);
       }
-      waiting.remove(s);
-      pool.touch(slots.leaf[s]!, hit, this.nowMs);
-      const held = Math.ceil((start + n) / this.bs);
-      if (held > hit) pool.take(held - hit);
-      slots.held[s] = held;
-      slots.entered[s] = hit;
-      this.start(s, start, n, length, start, 0, lastCached);
+      if (this.blocked !== NOT_BLOCKED) return false;
+      holding.remove(s);
+      const blocks = Math.ceil((start + n) / this.bs) - slots.held[s]!;
+      if (blocks > 0) {
+        this.pool.take(blocks);
+        slots.held[s]! += blocks;
+      }
+      slots.loaded[s] = 0;
+      // A restored prompt of exactly one block has that block in HBM and still recomputes a token of it.
+      this.start(s, start, n, length, slots.hitHbm[s]!, slots.hitHost[s]!, length === this.bs);
     }
+    return true;
+  }
+
+  /** A finished load becomes visible: its blocks enter the cache; at least one token is left to compute. */
+  private promote(s: number, length: number): void {
+    const { slots } = this;
+    const loaded = slots.hitHbm[s]! + slots.hitHost[s]!;
+    this.enterFull(s, loaded);
+    slots.computed[s] = loaded === length ? loaded - 1 : loaded;
+    slots.loaded[s] = PROMOTED;
+  }
+
+  /** Whether admission looks into the host tier. */
+  private get looksDown(): boolean {
+    return this.host !== null && this.config.onboard !== 'never';
+  }
+
+  /** Blocks that prefills and loads in flight still need for their known tokens. Members of the decode set have theirs. */
+  private reservedBlocks(): number {
+    const { slots, loose, holding } = this;
+    let reserved = 0;
+    for (let i = 0; i < this.looseCount; i++) reserved += this.lacking(loose[i]!);
+    for (let s = holding.head; s !== NONE; s = slots.next[s]!) reserved += this.lacking(s);
+    return reserved;
+  }
+
+  private lacking(s: number): number {
+    const { slots } = this;
+    const blocks = Math.ceil((slots.prompt[s]! + slots.out[s]!) / this.bs) - slots.held[s]!;
+    return blocks > 0 ? blocks : 0;
   }
 
   /**
@@ -411,8 +516,8 @@ export class Scheduler {
     return horizon;
   }
 
-  /** Gates of engine specification 2.4 for a request that holds nothing yet but `hit` matched blocks. */
-  testGates(length: number, target: number, hit: number, idle: number, reserved: number): number {
+  /** Gates of engine specification 2.4 for a request with `hit` blocks, matched or held. */
+  private testGates(length: number, target: number, hit: number, idle: number, reserved: number): number {
     const free = this.pool.free;
     const wm = this.running.count > 0 ? this.wm : 0;
     if (this.config.reserveFullIsl) {
@@ -426,7 +531,7 @@ export class Scheduler {
   }
 
   /** Enters a request whose blocks are allocated in the running list. Hits in tokens. */
-  start(s: number, computed: number, n: number, length: number, hitHbm: number, hitHost: number, lastCached: boolean): void {
+  private start(s: number, computed: number, n: number, length: number, hitHbm: number, hitHost: number, lastCached: boolean): void {
     const { slots, counters } = this;
     this.enterFull(s, computed + n);
     slots.computed[s] = computed;

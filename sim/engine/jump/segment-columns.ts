@@ -11,6 +11,7 @@
  * blocks would be neighbours in a per-block queue.
  * Source: engine specification 2.2 and 6.6, data-structures specification 2.
  */
+import { type BranchTable, MAX_PATH } from '../../../control/blocks.ts';
 import { IntMap } from './int-map.ts';
 
 /** No segment. */
@@ -28,10 +29,16 @@ export const LEASE = 4;
 const LISTS = 5;
 /** `mark` of a referenced segment whose claim with onExpiry = drop has ended: content goes with the last reference. */
 export const DOOMED = 5;
-/** `mark` of an idle segment that is about to be dropped; such segments never merge. */
+/** `mark` of an idle segment that is about to be dropped. */
 export const DUE = 6;
+/** `mark` of a segment of the host tier that is being written by the transfer job `holder`. */
+export const WRITING = 7;
 /** `list` of a segment that is in no list (referenced). */
 export const IN_USE = 255;
+
+/** Scratch for the path of a chain, root first; shared by all pools, valid until the next path is taken. */
+export const pathBranch = new Int32Array(MAX_PATH);
+export const pathLimit = new Int32Array(MAX_PATH);
 
 /** Columns, branch chains and order lists. */
 export class SegmentColumns {
@@ -62,7 +69,7 @@ export class SegmentColumns {
   /** Grows when an id is freed; makes stale heap entries recognisable. */
   generation: Int32Array;
   /** First segment of each branch with primary copies, and of each branch with later copies. */
-  readonly chains = new IntMap(8);
+  readonly chains = new IntMap(6);
   readonly copies = new IntMap(2);
   /** Oldest and youngest segment per list. */
   readonly oldest = new Int32Array(LISTS).fill(NONE);
@@ -78,7 +85,10 @@ export class SegmentColumns {
   protected freeHead = NONE;
   protected used = 0;
 
-  constructor(capacity = 256) {
+  protected readonly branches: BranchTable;
+
+  constructor(branches: BranchTable, capacity = 64) {
+    this.branches = branches;
     this.branch = new Int32Array(capacity);
     this.from = new Int32Array(capacity);
     this.to = new Int32Array(capacity);
@@ -248,7 +258,7 @@ export class SegmentColumns {
   }
 
   protected sameClaim(a: number, b: number): boolean {
-    if (this.mark[a] !== this.mark[b] || this.mark[a] === DUE) return false;
+    if (this.mark[a] !== this.mark[b] || this.mark[a]! >= DUE) return false;
     return (
       (this.mark[a] !== SOFT && this.mark[a] !== LEASE) ||
       (this.until[a] === this.until[b] &&

@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BranchTable } from '../../../control/blocks.ts';
-import { KV_STORED, KvEventBatch } from '../../../control/ports.ts';
+import { KV_STORED, type KvEventBatch } from '../../../control/ports.ts';
+import { RecordingSink } from '../worker-fixtures.ts';
+import { zeroCounters } from '../zero-counters.ts';
+import { KvOutbox } from './kv-outbox.ts';
 import { NaivePool } from './naive-pool.ts';
 import { SegmentPool } from './segment-pool.ts';
 
@@ -41,14 +44,8 @@ describe('SegmentPool', () => {
             if (p === branches.count) branches.add(-1, 0, length + 1);
             else branches.add(p, 1 + (attach % branches.length[p]!), length + 1);
           }
-          const fast = new SegmentPool(branches, usable, 0, {
-            hbmEvictedBlocks: 0,
-            hbmExpiredBlocks: 0,
-            duplicateBlocks: 0,
-            claimsBroken: 0,
-            claimsExpired: 0,
-          });
-          fast.events = new KvEventBatch();
+          const outbox = new KvOutbox(branches, 0, new RecordingSink());
+          const fast = new SegmentPool(branches, usable, outbox, zeroCounters());
           const slow = new NaivePool(branches, usable);
           const holders: Holder[] = [];
           let tags = 0;
@@ -103,7 +100,7 @@ describe('SegmentPool', () => {
           }
           fast.take(fast.free);
           slow.take(slow.queue.length);
-          expect(expand(fast.events)).toEqual(slow.events);
+          expect(expand(outbox.batch)).toEqual(slow.events);
           expect(fast.segments).toBe(0);
         },
       ),

@@ -1,5 +1,5 @@
 /**
- * The run-compressed block pool of one tier of one worker. It behaves like a per-block pool with a free queue
+ * The run-compressed HBM block pool of one worker. It behaves like a per-block pool with a free queue
  * `[hash-less blocks…][cached blocks in release order…]`, but hash-less blocks are only counted and cached ones are segments
  * (layout: segment-columns.ts). Admission costs O(segments on the path), independent of the number of blocks.
  *
@@ -8,10 +8,10 @@
  * cannot lose its place while referenced, so only owners of copies need the tag to find their blocks again.
  * Source: engine specification 2.2-2.4, 2.9; retention specification 4.1.
  */
-import { BRANCH_PRIVATE, type BranchTable, MAX_PATH } from '../../../control/blocks.ts';
-import { KV_REMOVED, KV_STORED, type KvEventBatch, type Tier } from '../../../control/ports.ts';
+import type { BranchTable } from '../../../control/blocks.ts';
 import type { WorkerCounters } from '../worker.ts';
-import { DOOMED, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, ORDINARY, SegmentColumns, SOFT } from './segment-columns.ts';
+import type { KvOutbox } from './kv-outbox.ts';
+import { DOOMED, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, ORDINARY, pathBranch, pathLimit, SegmentColumns, SOFT } from './segment-columns.ts';
 
 /** Told about claims that had to give way. */
 export interface ClaimWatcher {
@@ -24,7 +24,7 @@ export type PoolTotals = Pick<
   'hbmEvictedBlocks' | 'hbmExpiredBlocks' | 'duplicateBlocks' | 'claimsBroken' | 'claimsExpired'
 >;
 
-/** One tier's pool; all counts in blocks. */
+/** The pool without claims; all counts in blocks. */
 export class SegmentPool extends SegmentColumns {
   /** Blocks an allocation may take: hash-less ones and idle cached ones, claimed or not. */
   free: number;
@@ -36,24 +36,16 @@ export class SegmentPool extends SegmentColumns {
   copyBlocks = 0;
   /** Idle blocks among the hits of the last {@link match}. */
   matchIdle = 0;
-  /** Where events go. */
-  events: KvEventBatch | null = null;
   watcher: ClaimWatcher | null = null;
-  /** Events were queued that the router must see in time: removals, and stored blocks that others can match. */
-  urgent = false;
   readonly usable: number;
   protected readonly totals: PoolTotals;
-  protected readonly branches: BranchTable;
-  protected readonly tier: Tier;
-  protected readonly pathBranch = new Int32Array(MAX_PATH);
-  protected readonly pathLimit = new Int32Array(MAX_PATH);
+  private readonly outbox: KvOutbox;
 
-  constructor(branches: BranchTable, usable: number, tier: Tier, totals: PoolTotals) {
-    super();
+  constructor(branches: BranchTable, usable: number, outbox: KvOutbox, totals: PoolTotals) {
+    super(branches);
     this.totals = totals;
-    this.branches = branches;
     this.usable = usable;
-    this.tier = tier;
+    this.outbox = outbox;
     this.free = usable;
     this.hashless = usable;
   }
@@ -73,14 +65,14 @@ export class SegmentPool extends SegmentColumns {
    * `cap` of it. No side effect.
    */
   match(leaf: number, depth: number, cap: number): number {
-    const entries = this.branches.path(leaf, depth, this.pathBranch, this.pathLimit);
+    const entries = this.branches.path(leaf, depth, pathBranch, pathLimit);
     const { from, to, ref, next } = this;
     let hit = 0;
     let idle = 0;
     for (let i = 0; i < entries; i++) {
-      const limit = this.pathLimit[i]!;
+      const limit = pathLimit[i]!;
       let end = 0;
-      for (let s = this.chains.get(this.pathBranch[i]!); s !== NONE && from[s] === end && end < limit; s = next[s]!) {
+      for (let s = this.chains.get(pathBranch[i]!); s !== NONE && from[s] === end && end < limit; s = next[s]!) {
         this.touched++;
         const stop = to[s]! < limit ? to[s]! : limit;
         if (ref[s] === 0) {
@@ -99,10 +91,10 @@ export class SegmentPool extends SegmentColumns {
   /** Takes a reference on the first `depth` blocks of a chain, all cached; a hit refreshes claims and forgives a demotion. */
   touch(leaf: number, depth: number, nowMs: number): void {
     if (depth === 0) return;
-    const entries = this.branches.path(leaf, depth, this.pathBranch, this.pathLimit);
+    const entries = this.branches.path(leaf, depth, pathBranch, pathLimit);
     for (let i = 0; i < entries; i++) {
-      const limit = this.pathLimit[i]!;
-      let s = this.chains.get(this.pathBranch[i]!);
+      const limit = pathLimit[i]!;
+      let s = this.chains.get(pathBranch[i]!);
       for (;;) {
         this.touched++;
         if (this.to[s]! > limit) this.split(s, limit);
@@ -146,14 +138,14 @@ export class SegmentPool extends SegmentColumns {
    */
   enter(leaf: number, first: number, last: number, tag: number): number {
     if (last <= first) return 0;
-    const entries = this.branches.path(leaf, last, this.pathBranch, this.pathLimit);
+    const entries = this.branches.path(leaf, last, pathBranch, pathLimit);
     let i = entries;
     let start = last;
-    while (start > first) start -= this.pathLimit[--i]!;
+    while (start > first) start -= pathLimit[--i]!;
     const before = this.copyBlocks;
     let x = first - start;
     for (; i < entries; i++) {
-      this.enterRange(this.pathBranch[i]!, x, this.pathLimit[i]!, tag);
+      this.enterRange(pathBranch[i]!, x, pathLimit[i]!, tag);
       x = 0;
     }
     return this.copyBlocks - before;
@@ -175,14 +167,14 @@ export class SegmentPool extends SegmentColumns {
     ) {
       this.to[hint] = offset + 1;
       this.cached++;
-      if (this.events !== null) this.pushStored(branch, offset, offset + 1);
+      this.outbox.stored(0, branch, offset, offset + 1);
       return hint;
     }
     return this.enterRange(branch, offset, offset + 1, tag);
   }
 
   private enterRange(branch: number, first: number, last: number, tag: number): number {
-    if (this.events !== null) this.pushStored(branch, first, last);
+    this.outbox.stored(0, branch, first, last);
     this.cached += last - first;
     let prev = NONE;
     let next = this.chains.get(branch);
@@ -229,26 +221,29 @@ export class SegmentPool extends SegmentColumns {
 
   /**
    * Gives back a holder's blocks: the first `depth` blocks of its chain are cached (copies under `tag` among them if tag > 0), and
-   * `hashless` more carry no content. Leaf to root, so that the deep end is evicted first.
+   * `hashless` more carry no content. Leaf to root, so that the deep end is evicted first. `first` > 0: not the blocks before it.
    */
-  release(leaf: number, depth: number, hashless: number, tag: number): void {
+  release(leaf: number, depth: number, hashless: number, tag: number, first = 0): void {
     this.hashless += hashless;
     this.free += hashless;
-    if (depth === 0) return;
-    const entries = this.branches.path(leaf, depth, this.pathBranch, this.pathLimit);
-    for (let i = entries - 1; i >= 0; i--) {
-      const branch = this.pathBranch[i]!;
-      let high = this.pathLimit[i]!;
-      while (tag > 0 && high > 0) {
+    if (depth <= first) return;
+    const entries = this.branches.path(leaf, depth, pathBranch, pathLimit);
+    let end = depth;
+    for (let i = entries - 1; i >= 0 && end > first; i--) {
+      const branch = pathBranch[i]!;
+      let high = pathLimit[i]!;
+      end -= high;
+      const low = first > end ? first - end : 0;
+      while (tag > 0 && high > low) {
         const own = this.ownCopyBelow(branch, high, tag);
-        if (own === NONE) break;
+        if (own === NONE || this.from[own]! < low) break;
         if (this.to[own]! < high) this.releaseRange(branch, this.to[own]!, high);
         high = this.from[own]!;
         this.ref[own] = 0;
         if (this.mark[own] === DOOMED) this.dropHeld(own);
         else this.listIdle(own);
       }
-      if (high > 0) this.releaseRange(branch, 0, high);
+      if (high > low) this.releaseRange(branch, low, high);
     }
   }
 
@@ -344,7 +339,7 @@ export class SegmentPool extends SegmentColumns {
     if (broken > 0 && this.watcher !== null) this.watcher.broken(session, broken);
   }
 
-  /** Removes up to `n` of the oldest blocks of an idle segment; returns how many. */
+  /** Removes up to `n` blocks of a segment, deep end first; returns how many. */
   protected evictFrom(s: number, n: number): number {
     this.touched++;
     const from = this.from[s]!;
@@ -352,10 +347,8 @@ export class SegmentPool extends SegmentColumns {
     const branch = this.branch[s]!;
     const length = to - from;
     const copy = this.tag[s] !== 0;
-    const deepFirst = this.up[s] === 0;
     if (copy) this.copyBlocks -= length < n ? length : n;
     let low = from;
-    let high = to;
     if (length <= n) {
       n = length;
       if (this.list[s] !== IN_USE) this.remove(s);
@@ -364,16 +357,11 @@ export class SegmentPool extends SegmentColumns {
     } else {
       this.listed[this.list[s]!]! -= n;
       this.seq[s]! += n;
-      if (deepFirst) {
-        low = to - n;
-        this.to[s] = low;
-      } else {
-        high = from + n;
-        this.from[s] = high;
-      }
+      low = to - n;
+      this.to[s] = low;
     }
-    if (this.events !== null) this.pushRemoved(branch, low, high, deepFirst);
-    if (!copy && this.copyBlocks > 0) this.promote(branch, low, high);
+    this.outbox.removed(0, branch, low, to);
+    if (!copy && this.copyBlocks > 0) this.promote(branch, low, to);
     return n;
   }
 
@@ -394,41 +382,6 @@ export class SegmentPool extends SegmentColumns {
       this.mergeNext(s);
       if (prev !== NONE) this.mergeNext(prev);
     }
-  }
-
-  protected pushStored(branch: number, from: number, to: number): void {
-    const events = this.events!;
-    if ((this.branches.flags[branch]! & BRANCH_PRIVATE) === 0) this.urgent = true;
-    const last = events.count - 1;
-    if (
-      last >= 0 &&
-      events.kind[last] === KV_STORED &&
-      events.branch[last] === branch &&
-      events.to[last] === from &&
-      events.tier[last] === this.tier
-    )
-      events.to[last] = to;
-    else events.push(KV_STORED, this.tier, branch, from, to);
-  }
-
-  /** Removed ranges are read from their deep end; a segment that goes from its shallow end is written block by block. */
-  protected pushRemoved(branch: number, from: number, to: number, deepFirst: boolean): void {
-    const events = this.events!;
-    this.urgent = true;
-    if (!deepFirst && to - from > 1) {
-      for (let x = from; x < to; x++) events.push(KV_REMOVED, this.tier, branch, x, x + 1);
-      return;
-    }
-    const last = events.count - 1;
-    if (
-      last >= 0 &&
-      events.kind[last] === KV_REMOVED &&
-      events.branch[last] === branch &&
-      events.from[last] === to &&
-      events.tier[last] === this.tier
-    )
-      events.from[last] = from;
-    else events.push(KV_REMOVED, this.tier, branch, from, to);
   }
 
   /** Throws if the pool's own bookkeeping disagrees with its segments. Cost O(segments). */

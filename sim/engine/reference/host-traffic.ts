@@ -3,9 +3,9 @@
  * Source: engine specification 4.3 to 4.5 and 4.7.
  */
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
+import { outcomeOf } from '../action-outcome.ts';
 import { D2H, H2D, type LinkPool } from '../links.ts';
 import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
-import { outcomeOf } from './action-outcome.ts';
 import type { BlockKey, BlockPool } from './block-pool.ts';
 import { HostTier } from './host-tier.ts';
 import type { KvEventLog } from './kv-event-log.ts';

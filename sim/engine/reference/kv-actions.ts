@@ -1,8 +1,8 @@
 /** Execution of the control plane's KV actions at one worker. The rules stand in worker.ts. */
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
+import { outcomeOf } from '../action-outcome.ts';
 import type { WorkerSink } from '../worker.ts';
-import { outcomeOf } from './action-outcome.ts';
 import { type BlockPool, type Claim, VICTIM } from './block-pool.ts';
 import { chainKeys } from './chain-keys.ts';
 import type { HostTraffic } from './host-traffic.ts';

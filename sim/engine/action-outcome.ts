@@ -1,4 +1,4 @@
-import type { ActionOutcome } from '../../../control/ports.ts';
+import type { ActionOutcome } from '../../control/ports.ts';
 
 /** Outcome of an action on a range of which `appliedBlocks` are there: retention specification 3.2. */
 export function outcomeOf(appliedBlocks: number, requestedBlocks: number): ActionOutcome {

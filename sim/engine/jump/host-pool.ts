@@ -1,0 +1,340 @@
+/**
+ * The host tier: a block cache in least-recently-used order, as segments. All slots, read, written or idle, stand in one list.
+ *
+ *     oldest  <->  [0..64) ready  <->  [64..70) pinned by a load  <->  [70..71) being written  <->  youngest
+ *
+ * A look-up touches what is there of the whole chain tail first, so the head ends youngest and the deep end of such a segment is
+ * the older one (`up` = 0); offered blocks are touched and inserted in order, so their shallow end is older (`up` = 1). `ref` = 1
+ * marks blocks that a load reads, `mark` = WRITING blocks whose copy is under way; both are passed over by eviction.
+ * Source: engine specification 4.3, 4.5.
+ */
+import type { BranchTable } from '../../../control/blocks.ts';
+import type { WorkerCounters } from '../worker.ts';
+import type { KvOutbox } from './kv-outbox.ts';
+import { NONE, ORDINARY, pathBranch, pathLimit, SegmentColumns, WRITING } from './segment-columns.ts';
+
+/** Blocks whose look-ups are counted before they are stored (vLLM's tracker). */
+const TRACKED_BLOCKS = 64_000;
+/** Own offsets of a branch that a tracker key can tell apart. */
+const OFFSETS = 2 ** 21;
+
+export type HostTotals = Pick<WorkerCounters, 'hostEvictedBlocks' | 'hostSkippedFullBlocks' | 'hostSkippedPresentBlocks'>;
+
+export class HostPool extends SegmentColumns {
+  /** Slots in use. */
+  filled = 0;
+  readonly capacity: number;
+  /** Among the readable blocks of the last {@link find}: number before the first one that a load reads already. */
+  unread = 0;
+  private pinned = 0;
+  private writing = 0;
+  private readonly outbox: KvOutbox;
+  private readonly totals: HostTotals;
+  private readonly storeThreshold: number;
+  private readonly lookups = new Map<number, number>();
+  /** Ranges (branch, from, to) of an offer that are to be written. */
+  private wanted = new Int32Array(48);
+  private wantedCount = 0;
+  private wantedBlocks = 0;
+
+  constructor(branches: BranchTable, capacity: number, storeThreshold: number, outbox: KvOutbox, totals: HostTotals) {
+    super(branches);
+    this.capacity = capacity;
+    this.storeThreshold = storeThreshold;
+    this.outbox = outbox;
+    this.totals = totals;
+  }
+
+  /** Touches the chain (leaf, depth), tail first; returns the number of readable blocks in a row from block `from` on. */
+  find(leaf: number, depth: number, from: number): number {
+    const entries = this.branches.path(leaf, depth, pathBranch, pathLimit);
+    if (this.storeThreshold > 1) this.countLookups(entries, from);
+    for (let i = entries - 1; i >= 0; i--) this.touchTailFirst(pathBranch[i]!, pathLimit[i]!);
+    return this.readable(entries, from);
+  }
+
+  /** Readable blocks in a row from block `from` of the chain (leaf, depth) on. No side effect but `unread`. */
+  continuation(leaf: number, depth: number, from: number): number {
+    return this.readable(this.branches.path(leaf, depth, pathBranch, pathLimit), from);
+  }
+
+  private readable(entries: number, first: number): number {
+    let start = 0;
+    let at = first;
+    let unread = -1;
+    for (let i = 0; i < entries; i++) {
+      const limit = pathLimit[i]!;
+      if (at < start + limit) {
+        let x = at - start;
+        let s = this.chains.get(pathBranch[i]!);
+        while (s !== NONE && this.to[s]! <= x) s = this.next[s]!;
+        while (s !== NONE && x < limit && this.from[s]! <= x && this.mark[s] !== WRITING) {
+          if (this.ref[s]! > 0 && unread < 0) unread = start + x - first;
+          x = this.to[s]! < limit ? this.to[s]! : limit;
+          s = this.next[s]!;
+        }
+        at = start + x;
+        if (x < limit) break;
+      }
+      start += limit;
+    }
+    const count = at - first;
+    this.unread = unread < 0 ? count : unread;
+    return count;
+  }
+
+  private touchTailFirst(branch: number, limit: number): void {
+    let s = this.chains.get(branch);
+    if (s === NONE || this.from[s]! >= limit) return;
+    for (let n = this.next[s]!; n !== NONE && this.from[n]! < limit; n = this.next[n]!) s = n;
+    if (this.to[s]! > limit) this.split(s, limit);
+    while (s !== NONE) {
+      this.touched++;
+      const before = this.prev[s]!;
+      this.remove(s);
+      this.append(s, 0);
+      this.mergeNext(s);
+      s = before;
+    }
+  }
+
+  /** Makes a segment the youngest. */
+  private append(s: number, up: 0 | 1): void {
+    this.seq[s] = this.releases;
+    this.up[s] = up;
+    this.releases += this.to[s]! - this.from[s]!;
+    this.insert(ORDINARY, s, this.youngest[ORDINARY]!);
+  }
+
+  /**
+   * Takes slots for those of blocks [first, last) of a chain that are not there, all or nothing, and marks them as written by `job`;
+   * touches those that are. Returns the number of slots taken, or -1 if not enough can be evicted.
+   */
+  offer(leaf: number, first: number, last: number, job: number): number {
+    const entries = this.branches.path(leaf, last, pathBranch, pathLimit);
+    this.wantedCount = 0;
+    this.wantedBlocks = 0;
+    let evictable = this.filled - this.pinned - this.writing;
+    let start = 0;
+    for (let i = 0; i < entries; i++) {
+      const limit = pathLimit[i]!;
+      if (first < start + limit) evictable -= this.touchInOrder(pathBranch[i]!, first > start ? first - start : 0, limit);
+      start += limit;
+    }
+    const wanted = this.wantedBlocks;
+    const short = this.filled + wanted - this.capacity;
+    if (short > 0) {
+      if (evictable < short) {
+        this.totals.hostSkippedFullBlocks += wanted;
+        return -1;
+      }
+      this.evict(short);
+    }
+    for (let i = 0; i < this.wantedCount; i++) this.write(this.wanted[3 * i]!, this.wanted[3 * i + 1]!, this.wanted[3 * i + 2]!, job);
+    this.filled += wanted;
+    this.writing += wanted;
+    return wanted;
+  }
+
+  /** Touches what is there of [low, high) of a branch and notes the rest as wanted. Returns the touched blocks that were evictable. */
+  private touchInOrder(branch: number, low: number, high: number): number {
+    let evictable = 0;
+    let x = low;
+    let s = this.chains.get(branch);
+    while (s !== NONE && this.to[s]! <= low) s = this.next[s]!;
+    while (s !== NONE && this.from[s]! < high) {
+      this.touched++;
+      if (this.from[s]! < x) s = this.split(s, x);
+      if (this.to[s]! > high) this.split(s, high);
+      this.want(branch, x, this.from[s]!);
+      const length = this.to[s]! - this.from[s]!;
+      this.totals.hostSkippedPresentBlocks += length;
+      if (this.ref[s] === 0 && this.mark[s] !== WRITING) evictable += length;
+      x = this.to[s]!;
+      this.remove(s);
+      this.append(s, 1);
+      const prev = this.prev[s]!;
+      const next = this.next[s]!;
+      if (prev !== NONE && this.to[prev] === this.from[s]) this.mergeNext(prev);
+      s = next;
+    }
+    this.want(branch, x, high);
+    return evictable;
+  }
+
+  /** Notes blocks for writing; with a store threshold only those looked up often enough. */
+  private want(branch: number, from: number, to: number): void {
+    if (from >= to) return;
+    if (this.storeThreshold <= 1) {
+      this.wantRange(branch, from, to);
+      return;
+    }
+    for (let x = from; x < to; x++) {
+      if ((this.lookups.get(branch * OFFSETS + x) ?? 0) >= this.storeThreshold) this.wantRange(branch, x, x + 1);
+    }
+  }
+
+  private wantRange(branch: number, from: number, to: number): void {
+    const at = 3 * this.wantedCount++;
+    if (at + 3 > this.wanted.length) {
+      const wide = new Int32Array(this.wanted.length * 2);
+      wide.set(this.wanted);
+      this.wanted = wide;
+    }
+    this.wanted[at] = branch;
+    this.wanted[at + 1] = from;
+    this.wanted[at + 2] = to;
+    this.wantedBlocks += to - from;
+  }
+
+  private write(branch: number, from: number, to: number, job: number): void {
+    let prev = NONE;
+    for (let p = this.chains.get(branch); p !== NONE && this.from[p]! < from; p = this.next[p]!) prev = p;
+    const s = this.alloc(branch, from, to, 0);
+    this.link(this.chains, s, prev);
+    this.mark[s] = WRITING;
+    this.holder[s] = job;
+    this.append(s, 1);
+  }
+
+  /** Removes the `n` oldest blocks that are neither read nor written; the caller has checked that they exist. */
+  private evict(n: number): void {
+    this.filled -= n;
+    this.totals.hostEvictedBlocks += n;
+    let s = this.oldest[ORDINARY]!;
+    while (n > 0) {
+      const younger = this.younger[s]!;
+      if (this.ref[s] === 0 && this.mark[s] !== WRITING) n -= this.evictFrom(s, n);
+      s = younger;
+    }
+  }
+
+  private evictFrom(s: number, n: number): number {
+    this.touched++;
+    const from = this.from[s]!;
+    const to = this.to[s]!;
+    const branch = this.branch[s]!;
+    if (to - from <= n) {
+      this.remove(s);
+      this.unlink(this.chains, s);
+      this.dispose(s);
+      this.outbox.removed(1, branch, from, to);
+      return to - from;
+    }
+    this.listed[ORDINARY]! -= n;
+    this.seq[s]! += n;
+    if (this.up[s] === 0) {
+      this.to[s] = to - n;
+      this.outbox.removed(1, branch, to - n, to);
+    } else {
+      this.from[s] = from + n;
+      this.outbox.removed(1, branch, from, from + n);
+    }
+    return n;
+  }
+
+  /** The blocks of [first, last) of a chain that `job` wrote are readable now. Returns their number. */
+  ready(leaf: number, first: number, last: number, job: number): number {
+    const entries = this.branches.path(leaf, last, pathBranch, pathLimit);
+    let blocks = 0;
+    let start = 0;
+    for (let i = 0; i < entries; i++) {
+      const limit = pathLimit[i]!;
+      if (first < start + limit) blocks += this.readyRange(pathBranch[i]!, first - start, limit, job);
+      start += limit;
+    }
+    this.writing -= blocks;
+    return blocks;
+  }
+
+  private readyRange(branch: number, low: number, high: number, job: number): number {
+    let blocks = 0;
+    let s = this.chains.get(branch);
+    while (s !== NONE && this.from[s]! < high) {
+      if (this.from[s]! >= low && this.mark[s] === WRITING && this.holder[s] === job) {
+        blocks += this.to[s]! - this.from[s]!;
+        this.mark[s] = 0;
+        this.outbox.stored(1, branch, this.from[s]!, this.to[s]!);
+        s = this.mergeAround(s);
+      }
+      s = this.next[s]!;
+    }
+    return blocks;
+  }
+
+  /** Blocks [first, last) of a chain, all readable, begin (+1) or cease (-1) to be read. */
+  pin(leaf: number, first: number, last: number, change: 1 | -1): void {
+    const entries = this.branches.path(leaf, last, pathBranch, pathLimit);
+    let start = 0;
+    for (let i = 0; i < entries; i++) {
+      const limit = pathLimit[i]!;
+      if (first < start + limit) this.pinRange(pathBranch[i]!, first > start ? first - start : 0, limit, change);
+      start += limit;
+    }
+    this.pinned += change * (last - first);
+  }
+
+  private pinRange(branch: number, low: number, high: number, change: 1 | -1): void {
+    let s = this.chains.get(branch);
+    while (this.to[s]! <= low) s = this.next[s]!;
+    if (this.from[s]! < low) s = this.split(s, low);
+    for (;;) {
+      this.touched++;
+      if (this.to[s]! > high) this.split(s, high);
+      this.ref[s]! += change;
+      const end = this.to[s]!;
+      s = this.mergeAround(s);
+      if (end === high) return;
+      s = this.next[s]!;
+    }
+  }
+
+  /** Joins a segment with equal neighbours; returns the segment that holds it now. */
+  private mergeAround(s: number): number {
+    const prev = this.prev[s]!;
+    const end = this.to[s]!;
+    this.mergeNext(s);
+    if (prev !== NONE && this.to[prev] === this.from[s]) {
+      this.mergeNext(prev);
+      if (this.to[prev]! >= end) return prev;
+    }
+    return s;
+  }
+
+  private countLookups(entries: number, from: number): void {
+    let start = 0;
+    for (let i = 0; i < entries; i++) {
+      const limit = pathLimit[i]!;
+      for (let x = from > start ? from - start : 0; x < limit; x++) {
+        const key = pathBranch[i]! * OFFSETS + x;
+        const count = (this.lookups.get(key) ?? 0) + 1;
+        this.lookups.delete(key);
+        this.lookups.set(key, count);
+        if (this.lookups.size > TRACKED_BLOCKS) this.lookups.delete(this.lookups.keys().next().value!);
+      }
+      start += limit;
+    }
+  }
+
+  /** Throws if slots are lost or counted twice. Cost O(segments). */
+  check(): void {
+    let used = 0;
+    let pinned = 0;
+    let writing = 0;
+    let seq = -1;
+    let seen = 0;
+    for (let s = this.oldest[ORDINARY]!; s !== NONE; s = this.younger[s]!) {
+      const length = this.to[s]! - this.from[s]!;
+      if (!(length > 0 && this.seq[s]! > seq)) throw new Error('E11: order of the host tier');
+      seq = this.seq[s]! + length - 1;
+      used += length;
+      seen++;
+      if (this.ref[s]! > 0) pinned += length;
+      if (this.mark[s] === WRITING) writing += length;
+    }
+    if (used !== this.filled || used > this.capacity)
+      throw new Error(`E11: ${used} host slots, counted ${this.filled} of ${this.capacity}`);
+    if (pinned !== this.pinned || writing !== this.writing) throw new Error(`E11: ${pinned} pinned, ${writing} written`);
+    if (seen !== this.segments) throw new Error('E11: a host segment is in no list');
+  }
+}

@@ -1,0 +1,294 @@
+/**
+ * What moves between HBM and the host tier of one worker: loads that requests wait for, write-through stores, prefetches. A transfer
+ * is a job, a row of columns; ranges are blocks [first, first + blocks) of the chain of a leaf.
+ *
+ *     transfer id --map--> job    kind | slot | leaf | first | blocks          (action and outcome for prefetches)
+ *
+ * Source: engine specification 4.3 to 4.5 and 4.7; worker port.
+ */
+import type { BranchTable } from '../../../control/blocks.ts';
+import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
+import { outcomeOf } from '../action-outcome.ts';
+import { D2H, H2D, type LinkPool } from '../links.ts';
+import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
+import type { HbmPool } from './hbm-pool.ts';
+import { HostPool } from './host-pool.ts';
+import { IntMap } from './int-map.ts';
+import type { KvOutbox } from './kv-outbox.ts';
+import type { RequestSlots } from './request-slots.ts';
+import { NONE } from './segment-columns.ts';
+
+const FREE = 0;
+export const LOAD = 1;
+export const STORE = 2;
+export const PREFETCH = 3;
+
+/** `find` says: ask again at the next schedule. */
+export const PENDING_BELOW = -1;
+
+/** States of a load in `slots.loaded`: under way, done, done and entered in the cache. */
+export const LOADING = 1;
+export const LOADED = 2;
+export const PROMOTED = 3;
+
+/** Share of the usable blocks that a prefetch leaves free and unclaimed. */
+const PREFETCH_FLOOR = 0.1;
+
+export interface HostTrafficParts {
+  readonly index: number;
+  readonly config: EngineConfig;
+  readonly branches: BranchTable;
+  readonly links: LinkPool;
+  readonly sink: WorkerSink;
+  readonly counters: WorkerCounters;
+  readonly outbox: KvOutbox;
+  readonly pool: HbmPool;
+  readonly slots: RequestSlots;
+}
+
+export class HostTraffic {
+  readonly tier: HostPool;
+  /** Transfers under way. */
+  inFlight = 0;
+  private loads = 0;
+  private readonly parts: HostTrafficParts;
+  private readonly jobs = new IntMap(5);
+  private kind = new Uint8Array(16);
+  private slot = new Int32Array(16);
+  private leaf = new Int32Array(16);
+  private first = new Int32Array(16);
+  private blocks = new Int32Array(16);
+  private transfer = new Int32Array(16);
+  private readonly actions: (KvAction | null)[] = [];
+  private readonly outcomes: (ActionOutcome | null)[] = [];
+  private readonly spare: number[] = [];
+  private jobCount = 0;
+  private readonly prefetches: number[] = [];
+
+  constructor(parts: HostTrafficParts) {
+    this.parts = parts;
+    const { config } = parts;
+    this.tier = new HostPool(parts.branches, config.hostBlocks, config.storeThreshold, parts.outbox, parts.counters);
+  }
+
+  /** Blocks of the host tier worth loading behind a hit of `hit` blocks, or PENDING_BELOW. Touches the chain of known tokens. */
+  find(s: number, length: number, hit: number, tMs: number): number {
+    const { config, slots } = this.parts;
+    if (config.onboard === 'never') return 0;
+    const count = this.tier.find(slots.leaf[s]!, Math.floor(length / config.blockTokens), hit);
+    if (count === 0 || !this.isWorthLoading(hit, count, tMs)) return 0;
+    return this.tier.unread < count || this.loads >= config.maxSeqs ? PENDING_BELOW : count;
+  }
+
+  /** Starts the load of blocks [from, from + count), whose destinations the request holds. */
+  load(s: number, from: number, count: number, tMs: number): void {
+    const { sink, slots, config } = this.parts;
+    this.startLoad(LOAD, s, slots.leaf[s]!, from, count, tMs);
+    this.loads++;
+    slots.loaded[s] = LOADING;
+    sink.restoring(slots.id[s]!, tMs, count * config.blockTokens);
+  }
+
+  /** Offers the full computed blocks of a request that were not offered yet. Returns false if there was no room. */
+  offer(s: number, computed: number, tMs: number): boolean {
+    const { config, slots } = this.parts;
+    const limit = config.storePromptOnly && slots.prompt[s]! < computed ? slots.prompt[s]! : computed;
+    const full = Math.floor(limit / config.blockTokens);
+    const offered = slots.offered[s]!;
+    if (full <= offered) return true;
+    const job = this.newJob();
+    const taken = this.tier.offer(slots.leaf[s]!, offered, full, job);
+    if (taken > 0) {
+      this.startJob(job, STORE, s, slots.leaf[s]!, offered, full - offered, D2H, taken, tMs);
+      slots.stores[s]!++;
+    } else this.spare.push(job);
+    if (taken < 0) return false;
+    slots.offered[s] = full;
+    return true;
+  }
+
+  /** Treats the stores of a preempted request as done. Returns the time this takes, ms: it delays the next step. */
+  flush(s: number, tMs: number): number {
+    const { slots, links } = this.parts;
+    if (slots.stores[s] === 0) return 0;
+    const mine: number[] = [];
+    for (let job = 0; job < this.jobCount; job++) if (this.kind[job] === STORE && this.slot[job] === s) mine.push(this.transfer[job]!);
+    mine.sort((a, b) => a - b);
+    let flushMs = 0;
+    for (const transfer of mine) {
+      const leftMs = links.remainingMs(transfer, tMs);
+      if (leftMs > flushMs) flushMs = leftMs;
+      links.cancel(transfer, tMs);
+      this.done(transfer, tMs);
+    }
+    return flushMs;
+  }
+
+  /** Completion of a transfer. Returns its kind; the request concerned is in `doneSlot`. Unknown (cancelled) ones do nothing. */
+  done(transfer: number, tMs: number): number {
+    const job = this.jobs.get(transfer);
+    this.doneSlot = NONE;
+    if (job === NONE) return FREE;
+    const { config, counters, slots } = this.parts;
+    const kind = this.kind[job]!;
+    const leaf = this.leaf[job]!;
+    const first = this.first[job]!;
+    const last = first + this.blocks[job]!;
+    const s = this.slot[job]!;
+    const blockBytes = config.blockBytesPerGpu * config.gpus;
+    this.doneSlot = s;
+    if (kind === STORE) {
+      const written = this.tier.ready(leaf, first, last, job);
+      counters.hostWriteBytes += written * blockBytes;
+      counters.hostStoredBlocks += written;
+      slots.stores[s]!--;
+    } else {
+      this.tier.pin(leaf, first, last, -1);
+      counters.hostReadBytes += (last - first) * blockBytes;
+      if (kind === LOAD) {
+        this.loads--;
+        slots.loaded[s] = LOADED;
+      } else this.finishPrefetch(job, tMs);
+    }
+    this.endJob(job);
+    return kind;
+  }
+
+  /** Request of the last completion, or NONE. */
+  doneSlot = NONE;
+
+  /** Brings the host continuation of a chain into HBM. Returns the outcome, or null if it settles when the transfer ends. */
+  prefetch(action: KvAction, tMs: number): ActionOutcome | null {
+    const { pool } = this.parts;
+    const { branch, fromBlocks, toBlocks } = action;
+    const requestedBlocks = toBlocks - fromBlocks;
+    const resident = pool.match(branch, toBlocks, 0);
+    if (resident >= toBlocks) return { result: 'accepted', appliedBlocks: requestedBlocks, requestedBlocks };
+    const from = Math.max(resident, fromBlocks);
+    this.tier.find(branch, toBlocks, from);
+    const count = this.tier.unread;
+    if (count === 0) return { result: 'missing', appliedBlocks: 0, requestedBlocks };
+    if (pool.free - pool.claimed - count < PREFETCH_FLOOR * pool.usable) {
+      return { result: 'rejected', reason: 'progress', appliedBlocks: 0, requestedBlocks };
+    }
+    pool.take(count);
+    const job = this.startLoad(PREFETCH, NONE, branch, from, count, tMs);
+    this.actions[job] = action;
+    this.outcomes[job] = outcomeOf(count + from - fromBlocks, requestedBlocks);
+    this.prefetches.push(job);
+    return null;
+  }
+
+  /** A request needs the blocks: gives up every prefetch. True if there was one. */
+  cancelPrefetches(tMs: number): boolean {
+    if (this.prefetches.length === 0) return false;
+    for (const job of this.prefetches) {
+      this.parts.links.cancel(this.transfer[job]!, tMs);
+      this.tier.pin(this.leaf[job]!, this.first[job]!, this.first[job]! + this.blocks[job]!, -1);
+      this.parts.pool.release(this.leaf[job]!, 0, this.blocks[job]!, 0);
+      this.settleRejected(job, 'progress', tMs);
+      this.endJob(job);
+    }
+    this.prefetches.length = 0;
+    return true;
+  }
+
+  /** Crash: nothing arrives any more. Prefetches settle as rejected. */
+  cancelAll(tMs: number): void {
+    for (let job = 0; job < this.jobCount; job++) {
+      if (this.kind[job] !== FREE) this.parts.links.cancel(this.transfer[job]!, tMs);
+    }
+    for (const job of this.prefetches) this.settleRejected(job, 'down', tMs);
+  }
+
+  private settleRejected(job: number, reason: string, tMs: number): void {
+    const { requestedBlocks } = this.outcomes[job]!;
+    this.parts.sink.settled(this.actions[job]!, { result: 'rejected', reason, appliedBlocks: 0, requestedBlocks }, tMs);
+  }
+
+  private finishPrefetch(job: number, tMs: number): void {
+    const { pool, sink } = this.parts;
+    const leaf = this.leaf[job]!;
+    const first = this.first[job]!;
+    const last = first + this.blocks[job]!;
+    this.prefetches.splice(this.prefetches.indexOf(job), 1);
+    // Content that came to HBM meanwhile makes these later copies; negative tags belong to prefetches.
+    const copies = pool.enter(leaf, first, last, PREFETCH_TAG);
+    pool.release(leaf, last, 0, copies > 0 ? PREFETCH_TAG : 0, first);
+    sink.settled(this.actions[job]!, this.outcomes[job]!, tMs);
+  }
+
+  /** onboard policy; retention specification 9.3. */
+  private isWorthLoading(hit: number, count: number, tMs: number): boolean {
+    const { config, links, index } = this.parts;
+    const { onboard, blockTokens } = config;
+    if (onboard === 'always') return true;
+    const tokens = count * blockTokens;
+    if (typeof onboard === 'object') return tokens >= onboard.thresholdTokens;
+    const prefix = hit * blockTokens;
+    const recomputeMs = config.prefillMsPerToken * tokens + config.prefillMsPerPair * tokens * (prefix + tokens / 2);
+    const bytes = count * config.blockBytesPerGpu;
+    return links.estimateMs(index, H2D, bytes, count * config.fragmentsPerBlock, config.fragmentSubmitMs, tMs) < recomputeMs;
+  }
+
+  private startLoad(kind: number, s: number, leaf: number, first: number, count: number, tMs: number): number {
+    this.tier.pin(leaf, first, first + count, 1);
+    const job = this.newJob();
+    this.startJob(job, kind, s, leaf, first, count, H2D, count, tMs);
+    return job;
+  }
+
+  private startJob(
+    job: number,
+    kind: number,
+    s: number,
+    leaf: number,
+    first: number,
+    blocks: number,
+    direction: 0 | 1,
+    moved: number,
+    tMs: number,
+  ): void {
+    const { config, links, index } = this.parts;
+    this.kind[job] = kind;
+    this.slot[job] = s;
+    this.leaf[job] = leaf;
+    this.first[job] = first;
+    this.blocks[job] = blocks;
+    const bytes = moved * config.blockBytesPerGpu;
+    const transfer = links.start(index, direction, bytes, moved * config.fragmentsPerBlock, config.fragmentSubmitMs, config.gpus, tMs);
+    this.transfer[job] = transfer;
+    this.jobs.set(transfer, job);
+    this.inFlight++;
+  }
+
+  private newJob(): number {
+    const job = this.spare.length > 0 ? this.spare.pop()! : this.jobCount++;
+    if (job === this.kind.length) this.widen();
+    return job;
+  }
+
+  private endJob(job: number): void {
+    this.jobs.delete(this.transfer[job]!);
+    this.kind[job] = FREE;
+    this.actions[job] = null;
+    this.outcomes[job] = null;
+    this.spare.push(job);
+    this.inFlight--;
+  }
+
+  private widen(): void {
+    const size = this.kind.length * 2;
+    const kind = new Uint8Array(size);
+    kind.set(this.kind);
+    this.kind = kind;
+    for (const name of ['slot', 'leaf', 'first', 'blocks', 'transfer'] as const) {
+      const wide = new Int32Array(size);
+      wide.set(this[name]);
+      this[name] = wide;
+    }
+  }
+}
+
+/** Owner of copies entered by a prefetch; they are released in the same breath. */
+const PREFETCH_TAG = 2 ** 31 - 1;

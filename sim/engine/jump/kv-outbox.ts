@@ -1,0 +1,78 @@
+/** KV events of one worker between their occurrence and their publication, as ranges in one reused batch. */
+import { BRANCH_PRIVATE, type BranchTable } from '../../../control/blocks.ts';
+import { KV_REMOVED, KV_STORED, KvEventBatch, type Tier } from '../../../control/ports.ts';
+import type { WorkerSink } from '../worker.ts';
+
+/** Queue and publication of events; all tiers of a worker share one. */
+export class KvOutbox {
+  readonly batch = new KvEventBatch();
+  /** Something is queued that the router must see in time: a removal, or a stored block that others can match. */
+  urgent = false;
+  private readonly branches: BranchTable;
+  private readonly worker: number;
+  private readonly sink: WorkerSink;
+  private epoch = 0;
+  private seq = 0;
+
+  constructor(branches: BranchTable, worker: number, sink: WorkerSink) {
+    this.branches = branches;
+    this.worker = worker;
+    this.sink = sink;
+  }
+
+  /** Number of ranges queued. */
+  get count(): number {
+    return this.batch.count;
+  }
+
+  stored(tier: Tier, branch: number, from: number, to: number): void {
+    const { batch } = this;
+    if ((this.branches.flags[branch]! & BRANCH_PRIVATE) === 0) this.urgent = true;
+    const last = batch.count - 1;
+    if (last >= 0 && batch.kind[last] === KV_STORED && batch.branch[last] === branch && batch.tier[last] === tier) {
+      if (batch.to[last] === from) {
+        batch.to[last] = to;
+        return;
+      }
+    }
+    batch.push(KV_STORED, tier, branch, from, to);
+  }
+
+  removed(tier: Tier, branch: number, from: number, to: number): void {
+    const { batch } = this;
+    this.urgent = true;
+    const last = batch.count - 1;
+    if (last >= 0 && batch.kind[last] === KV_REMOVED && batch.branch[last] === branch && batch.tier[last] === tier) {
+      if (batch.from[last] === to) {
+        batch.from[last] = from;
+        return;
+      }
+      if (batch.to[last] === from) {
+        batch.to[last] = to;
+        return;
+      }
+    }
+    batch.push(KV_REMOVED, tier, branch, from, to);
+  }
+
+  /** Sends what is queued, if anything, as one batch. The batch is reused after the call. */
+  publish(tMs: number): void {
+    const { batch } = this;
+    if (batch.count === 0) return;
+    batch.rank = this.worker;
+    batch.epoch = this.epoch;
+    batch.seq = this.seq++;
+    batch.publishedMs = tMs;
+    this.sink.kvEvents(this.worker, batch, tMs);
+    batch.count = 0;
+    this.urgent = false;
+  }
+
+  /** Forgets what was not published; numbers start again. */
+  startEpoch(epoch: number): void {
+    this.epoch = epoch;
+    this.seq = 0;
+    this.batch.count = 0;
+    this.urgent = false;
+  }
+}

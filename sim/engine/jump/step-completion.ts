@@ -1,0 +1,234 @@
+/**
+ * What the end of a step does to requests: in scheduled order a token, the stop test, offers to the host tier, and the end. Of the
+ * decode set only those members are visited that end, or that completed a block while there is a host tier.
+ * Source: engine specification 2.1 step 6, 2.7, 4.5; worker port.
+ */
+import type { EndStatus, EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
+import { type HostTraffic, LOADING } from './host-traffic.ts';
+import type { IntMap } from './int-map.ts';
+import { ENDINGS, LINGERING, PREFILL_ONLY } from './request-slots.ts';
+import type { Scheduler } from './scheduler.ts';
+import { NONE } from './segment-columns.ts';
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** What completion works on. */
+export interface CompletionParts {
+  readonly config: EngineConfig;
+  readonly counters: WorkerCounters;
+  readonly sink: WorkerSink;
+  readonly scheduler: Scheduler;
+  readonly host: HostTraffic | null;
+  /** Attempt id -> slot of requests that have not ended. */
+  readonly ids: IntMap;
+}
+
+export class StepCompletion {
+  /** Aborts, by attempt id, of requests in the step in flight. */
+  readonly aborts: number[] = [];
+  /** Some running request has blocks that found no room in the host tier: it offers them after every step. */
+  owing = false;
+  private readonly config: EngineConfig;
+  private readonly counters: WorkerCounters;
+  private readonly sink: WorkerSink;
+  private readonly scheduler: Scheduler;
+  private readonly host: HostTraffic | null;
+  private readonly ids: IntMap;
+  private readonly oddGaps: number[] = [];
+  /** Next member of the phase that completed a block. */
+  private offering = NONE;
+  private previousMs = 0;
+  private inStep = 0;
+
+  constructor(parts: CompletionParts) {
+    this.config = parts.config;
+    this.counters = parts.counters;
+    this.sink = parts.sink;
+    this.scheduler = parts.scheduler;
+    this.host = parts.host;
+    this.ids = parts.ids;
+  }
+
+  /** Whether members offer the blocks they complete. */
+  get membersOffer(): boolean {
+    return this.host !== null && !this.config.storePromptOnly;
+  }
+
+  /** A step ends that gave tokens to the scheduler's items and to every member of the decode set. */
+  step(tMs: number): void {
+    const { scheduler, counters, oddGaps } = this;
+    if (this.aborts.length > 0) this.endAborted(tMs);
+    this.previousMs = scheduler.lastEndMs;
+    this.inStep = scheduler.decode.count;
+    counters.decodeTokens += scheduler.decode.count;
+    oddGaps.length = 0;
+    if (this.owing) this.visitEach(tMs);
+    else {
+      this.beginOffers();
+      for (let i = 0; i < scheduler.itemCount; i++) {
+        const s = scheduler.itemSlot[i]!;
+        if (s === NONE) {
+          counters.wastedTokens += scheduler.itemTokens[i]!;
+          continue;
+        }
+        this.visitMembers(scheduler.slots.order[s]!, tMs);
+        this.item(s, scheduler.itemTokens[i]!, tMs);
+      }
+      this.visitMembers(NEVER, tMs);
+    }
+    if (this.inStep > 0) this.sink.tokenGaps(tMs - this.previousMs, 0, 1, this.inStep);
+    for (const gapMs of oddGaps) this.sink.tokenGaps(gapMs, 0, 1, 1);
+  }
+
+  /** The last step of a run ends; its tokens are counted elsewhere. */
+  runEnd(tMs: number): void {
+    if (this.owing) {
+      this.visitEach(tMs);
+      return;
+    }
+    this.beginOffers();
+    this.visitMembers(NEVER, tMs);
+  }
+
+  /** A step inside a run ends in which members may have completed blocks. */
+  offerInRun(tMs: number): void {
+    this.beginOffers();
+    for (let s = this.offering; s !== NONE; s = this.scheduler.decode.next[s]!) this.offerMember(s, tMs);
+  }
+
+  private beginOffers(): void {
+    const { decode } = this.scheduler;
+    this.offering = this.membersOffer && decode.count > 0 ? decode.phaseHead[decode.iter % this.config.blockTokens]! : NONE;
+  }
+
+  /** Members admitted before `order`: offers of completed blocks, and ends. */
+  private visitMembers(order: number, tMs: number): void {
+    const { decode, slots } = this.scheduler;
+    for (;;) {
+      let s = decode.first;
+      if (s !== NONE && decode.finish[s]! > decode.iter) s = NONE;
+      const o = this.offering;
+      if (o !== NONE && (s === NONE || slots.order[o]! <= slots.order[s]!)) {
+        if (slots.order[o]! >= order) return;
+        this.offering = decode.next[o]!;
+        this.offerMember(o, tMs);
+        if (o !== s) continue;
+      }
+      if (s === NONE || slots.order[s]! >= order) return;
+      this.finish(s, tMs);
+    }
+  }
+
+  /** The slow way: every running request in order. */
+  private visitEach(tMs: number): void {
+    const { scheduler, counters } = this;
+    const { slots, decode, running } = scheduler;
+    this.owing = false;
+    let at = 0;
+    for (let s = running.head; s !== NONE; ) {
+      const next = slots.next[s]!;
+      while (at < scheduler.itemCount && scheduler.itemSlot[at] === NONE) counters.wastedTokens += scheduler.itemTokens[at++]!;
+      if (at < scheduler.itemCount && scheduler.itemSlot[at] === s) this.item(s, scheduler.itemTokens[at++]!, tMs);
+      else if (decode.has(s)) {
+        this.offerMember(s, tMs);
+        if (decode.finish[s]! <= decode.iter) this.finish(s, tMs);
+      }
+      s = next;
+    }
+    while (at < scheduler.itemCount) counters.wastedTokens += scheduler.itemTokens[at++]!;
+  }
+
+  private offerMember(s: number, tMs: number): void {
+    if (this.host !== null && !this.host.offer(s, this.scheduler.decode.computed(s), tMs)) this.owing = true;
+  }
+
+  /** Output of n tokens of a loose request. */
+  private item(s: number, n: number, tMs: number): void {
+    const { scheduler } = this;
+    const { slots } = scheduler;
+    const samples = this.compute(s, n);
+    if (samples) {
+      const out = ++slots.out[s]!;
+      if (slots.ending[s] !== PREFILL_ONLY) {
+        if (out === 1) this.sink.firstToken(slots.id[s]!, tMs);
+        else if (slots.lastToken[s] === this.previousMs) this.inStep++;
+        else this.oddGaps.push(tMs - slots.lastToken[s]!);
+        slots.lastToken[s] = tMs;
+      }
+    }
+    if (this.host !== null && !this.host.offer(s, slots.computed[s]!, tMs)) this.owing = true;
+    if (!samples) return;
+    if (slots.out[s]! >= slots.limit[s]!) this.finish(s, tMs);
+    else scheduler.joinDecode(s);
+  }
+
+  /** Books n computed tokens of a loose request. Returns whether it now samples. */
+  private compute(s: number, n: number): boolean {
+    const { counters } = this;
+    const { slots } = this.scheduler;
+    const from = slots.computed[s]!;
+    const end = from + n;
+    const done = slots.doneTo[s]!;
+    const fresh = done > from ? (done < end ? done : end) : from;
+    const prompt = slots.prompt[s]!;
+    const prefillEnd = prompt > fresh ? (prompt < end ? prompt : end) : fresh;
+    counters.recomputedTokens += fresh - from;
+    counters.prefillTokens += prefillEnd - fresh;
+    counters.decodeTokens += end - prefillEnd;
+    if (end > done) slots.doneTo[s] = end;
+    slots.computed[s] = end;
+    return end === prompt + slots.out[s]!;
+  }
+
+  /** Aborts that came while the step was in flight: its output for them is lost. */
+  private endAborted(tMs: number): void {
+    const { scheduler, counters } = this;
+    for (const id of this.aborts) {
+      const s = this.ids.get(id);
+      if (s === NONE) continue;
+      if (scheduler.decode.has(s)) {
+        counters.wastedTokens++;
+        this.end(s, tMs, 'aborted', 'abort', 1);
+        continue;
+      }
+      for (let i = 0; i < scheduler.itemCount; i++) if (scheduler.itemSlot[i] === s) scheduler.itemSlot[i] = NONE;
+      this.end(s, tMs, 'aborted', 'abort', 0);
+    }
+    this.aborts.length = 0;
+  }
+
+  private finish(s: number, tMs: number): void {
+    this.end(s, tMs, 'finished', ENDINGS[this.scheduler.slots.ending[s]!]!, 0);
+  }
+
+  /** Terminal state of a request that is in a queue or running. `lag` = 1 if it loses the token of the step in flight. */
+  end(s: number, tMs: number, status: EndStatus, reason: string, lag: number): void {
+    this.scheduler.detach(s, lag);
+    this.endLoose(s, tMs, status, reason);
+  }
+
+  /** Terminal state of a request that no queue holds. Its blocks stay while a transfer uses them. */
+  endLoose(s: number, tMs: number, status: EndStatus, reason: string): void {
+    const { scheduler } = this;
+    const { slots } = scheduler;
+    const id = slots.id[s]!;
+    const out = slots.ending[s] === PREFILL_ONLY ? 0 : slots.out[s]!;
+    this.ids.delete(id);
+    if (slots.stores[s]! > 0 || slots.loaded[s] === LOADING) slots.state[s] = LINGERING;
+    else {
+      scheduler.releaseBlocks(s);
+      slots.dispose(s);
+    }
+    this.sink.ended(id, tMs, status, out, reason);
+  }
+
+  /** A transfer of an ended request is over. Returns whether its blocks were freed. */
+  releaseLingering(s: number): boolean {
+    const { scheduler } = this;
+    const { slots } = scheduler;
+    if (slots.state[s] !== LINGERING || slots.stores[s]! > 0 || slots.loaded[s] === LOADING) return false;
+    scheduler.releaseBlocks(s);
+    slots.dispose(s);
+    return true;
+  }
+}
