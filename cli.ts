@@ -99,17 +99,15 @@ export function createProgram(): Command {
 
 function traceCommands(program: Command): void {
   const trace = program.command('trace').description('What agents did: inspect and convert traces.');
-  output(trace.command('inspect <file>').description('Statistics, reuse, TTL curve, hygiene findings. FILE: file, directory or -'))
-    .option('--format <NAME>', 'skip detection')
-    .option('--skip-bad <N>', 'tolerate up to N bad sessions', integer('--skip-bad'))
+  reading(trace.command('inspect <file>').description('Statistics, reuse, TTL curve, hygiene findings. FILE: file, directory or -'))
+    .option('--context-limit <TOKENS>', 'count requests above this many tokens', integer('--context-limit'))
     .action(async (file, options) => {
       await (await import('./commands/trace.ts')).inspect(file, options);
     });
-  output(trace.command('convert <file>').description('Convert a trace, with a report of what was lost.'))
+  reading(trace.command('convert <file>').description('Convert a trace, with a report of what was lost.'))
     .requiredOption('--to <FORMAT>', 'kvcast or agentic-mooncake')
     .requiredOption('-o, --output <OUT>', 'file to write (.gz is compressed), - for stdout')
     .addOption(new Option('--pauses <MODE>', 'pauses to write').choices(['debiased', 'recorded']).default('debiased'))
-    .option('--format <NAME>', 'format of the input')
     .action(async (file, options) => {
       await (await import('./commands/trace.ts')).convert(file, options);
     });
@@ -124,6 +122,15 @@ function output(command: Command): Command {
     .addOption(new Option('--color <WHEN>', 'colour').choices(['auto', 'always', 'never']).default('auto'))
     .option('--ascii', 'no signs beyond ASCII')
     .option('--strict', 'findings become exit 3');
+}
+
+/** Options of commands that read a trace. */
+function reading(command: Command): Command {
+  return output(command)
+    .option('--format <NAME>', 'format of the input; default: by its content')
+    .option('--trace-block-tokens <N>', 'tokens per block where the format does not say (Mooncake: 512)', integer('--trace-block-tokens'))
+    .option('--skip-bad <N>', 'tolerate up to N bad sessions', integer('--skip-bad'))
+    .addOption(new Option('--not-before <MODE>', 'agentic Mooncake: start times of dependent rows').choices(['ignore', 'respect']));
 }
 
 /** Options of commands that simulate. */

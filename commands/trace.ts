@@ -1,39 +1,42 @@
 /** trace inspect, trace convert. */
+import type { ReadTraceOptions } from '../traces/read.ts';
 import type { CommandOutput } from '../traces/trace-commands.ts';
 import { runTraceConvert, runTraceInspect } from '../traces/trace-commands.ts';
 import { type OutputOptions, terminalOf } from './terminal.ts';
 
+/** Options of commands that read a trace. */
+interface ReadingOptions extends OutputOptions {
+  readonly format?: string;
+  readonly traceBlockTokens?: number;
+  readonly skipBad?: number;
+  readonly notBefore?: 'ignore' | 'respect';
+}
+
 /** `kvcast trace inspect FILE` */
-export async function inspect(
-  file: string,
-  options: OutputOptions & { readonly format?: string; readonly skipBad?: number },
-): Promise<void> {
-  print(
-    await runTraceInspect(file, {
-      json: options.json ?? false,
-      ...(options.format === undefined ? {} : { format: options.format }),
-      ...(options.skipBad === undefined ? {} : { skipBad: options.skipBad }),
-    }),
-    options,
-  );
+export async function inspect(file: string, options: ReadingOptions & { readonly contextLimit?: number }): Promise<void> {
+  const { json = false, contextLimit } = options;
+  print(await runTraceInspect(file, { json, ...reading(options), ...(contextLimit === undefined ? {} : { contextLimit }) }), options);
 }
 
 /** `kvcast trace convert FILE --to FORMAT -o OUT` */
 export async function convert(
   file: string,
-  options: OutputOptions & { readonly to: string; readonly output: string; readonly pauses?: string; readonly format?: string },
+  options: ReadingOptions & { readonly to: string; readonly output: string; readonly pauses?: string },
 ): Promise<void> {
+  const { to, output, pauses, strict = false } = options;
   print(
-    await runTraceConvert({
-      input: file,
-      to: options.to,
-      output: options.output,
-      strict: options.strict ?? false,
-      ...(options.pauses === undefined ? {} : { pauses: options.pauses }),
-      ...(options.format === undefined ? {} : { format: options.format }),
-    }),
+    await runTraceConvert({ input: file, to, output, strict, ...reading(options), ...(pauses === undefined ? {} : { pauses }) }),
     options,
   );
+}
+
+function reading({ format, traceBlockTokens, skipBad, notBefore }: ReadingOptions): ReadTraceOptions {
+  return {
+    ...(format === undefined ? {} : { format }),
+    ...(traceBlockTokens === undefined ? {} : { blockTokens: traceBlockTokens }),
+    ...(skipBad === undefined ? {} : { skipBad }),
+    ...(notBefore === undefined ? {} : { notBefore }),
+  };
 }
 
 function print(output: CommandOutput, options: OutputOptions): void {
