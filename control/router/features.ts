@@ -20,6 +20,8 @@ export interface FeatureConstants {
   readonly k: number;
   /** Credit per block that a shared tier holds beyond the rank's own HBM match, 0..1. */
   readonly m: number;
+  /** What a block of a lower tier counts in matchLen, 0..1. */
+  readonly hostCredit: number;
   /** Mix of matchLen: 1 = absolute length only. */
   readonly lenMix: number;
   /** Tokens at which the absolute length of matchLen saturates. */
@@ -27,7 +29,7 @@ export interface FeatureConstants {
 }
 
 /** Constants of the features where a policy names none. */
-export const FEATURE_DEFAULTS: FeatureConstants = { c: 1, decay: 0, h: 0.75, k: 0.25, m: 0, lenMix: 0, lenScale: 8192 };
+export const FEATURE_DEFAULTS: FeatureConstants = { c: 1, decay: 0, h: 0.75, k: 0.25, m: 0, hostCredit: 1, lenMix: 0, lenScale: 8192 };
 
 /** What the pool does: whole requests, or one side of a disaggregated pair. */
 export type Stage = 'aggregated' | 'prefill' | 'decode';
@@ -172,14 +174,29 @@ export const FEATURES: Readonly<Record<string, FeatureDefinition>> = {
       for (let i = 0; i < n; i++) out[i] = q === 0 ? 0 : matchedBlocks(input, rows[i]!) / q;
     },
   },
+  matchTokRatio: {
+    match: true,
+    fill: (input, rows, n, out) => {
+      const prompt = input.promptTokens;
+      for (let i = 0; i < n; i++) out[i] = Math.min(matchedBlocks(input, rows[i]!) * input.blockTokens, prompt) / prompt;
+    },
+  },
+  matchPaddedRatio: {
+    match: true,
+    fill: (input, rows, n, out) => {
+      for (let i = 0; i < n; i++) out[i] = matchedBlocks(input, rows[i]!) / input.requiredBlocks;
+    },
+  },
   matchLen: {
     match: true,
-    constants: ['lenMix', 'lenScale'],
+    constants: ['lenMix', 'lenScale', 'hostCredit'],
     fill: (input, rows, n, out) => {
-      const { lenMix, lenScale } = input.constants;
+      const { lenMix, lenScale, hostCredit } = input.constants;
+      const { hbm } = input.match;
       const q = input.fullBlocks;
       for (let i = 0; i < n; i++) {
-        const blocks = matchedBlocks(input, rows[i]!);
+        const own = hbm[rows[i]!]!;
+        const blocks = own + hostCredit * (matchedBlocks(input, rows[i]!) - own);
         const long = Math.min(1, (blocks * input.blockTokens) / lenScale);
         out[i] = lenMix * long * long + (q === 0 ? 0 : (1 - lenMix) * (blocks / q));
       }

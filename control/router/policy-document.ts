@@ -1,6 +1,6 @@
 /** A routing policy as data: the shape of `presets/<name>@<version>.json`. Source: router specification 4. */
 
-/** A number, or `"$name"` for a parameter of the document. */
+/** A number, or `"$name"` (or `"-$name"`) for a parameter of the document. */
 export type Value = number | string;
 export type Direction = 'min' | 'max';
 
@@ -24,6 +24,7 @@ export type FilterDocument = { readonly onEmpty?: OnEmpty } & (
   | { readonly stickyTtft: { readonly ratio: Value; readonly maxPenaltyMs: Value; readonly peakTokPerSec: Value } }
   | { readonly boundedLoad: { readonly feature: string; readonly c: Value } }
   | { readonly meanPlusSigma: { readonly feature: string; readonly k: Value } }
+  | { readonly nearMin: { readonly feature: string; readonly within: Value } }
   | { readonly minOf: string }
   | { readonly maxOf: string }
   | { readonly cap: { readonly feature: string; readonly atMost: Value } }
@@ -47,6 +48,8 @@ export interface RuleDocument {
   readonly gate?: GateDocument;
   readonly filters?: readonly FilterDocument[];
   readonly combine?: CombineDocument;
+  /** Order among rows that share the best score, before the tie rule of the document. */
+  readonly tieBreak?: readonly (readonly [string, Direction])[];
   readonly pick: PickDocument;
 }
 

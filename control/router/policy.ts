@@ -46,7 +46,7 @@ export type Filter = { readonly onEmpty: OnEmpty; readonly name: string } & (
       readonly maxPenaltyMs: number;
       readonly peakTokPerSec: number;
     }
-  | { readonly kind: 'boundedLoad' | 'meanPlusSigma' | 'atMost'; readonly column: number; readonly x: number }
+  | { readonly kind: 'boundedLoad' | 'meanPlusSigma' | 'atMost' | 'nearMin'; readonly column: number; readonly x: number }
   | { readonly kind: 'least' | 'most' | 'allFresh'; readonly column: number }
   | { readonly kind: 'sample'; readonly k: number }
 );
@@ -58,10 +58,16 @@ export interface Term {
   readonly scale: number;
 }
 
+/** One criterion of a lexicographic order. */
+export interface LexTerm {
+  readonly column: number;
+  readonly direction: Direction;
+}
+
 export type Combine =
   | { readonly kind: 'cost' | 'sum'; readonly terms: readonly Term[]; readonly clamp: boolean }
   | { readonly kind: 'product'; readonly terms: readonly { readonly column: number; readonly offset: number }[] }
-  | { readonly kind: 'lex'; readonly terms: readonly { readonly column: number; readonly direction: Direction }[] }
+  | { readonly kind: 'lex'; readonly terms: readonly LexTerm[] }
   | { readonly kind: 'none' };
 
 export interface Pick {
@@ -74,6 +80,7 @@ export interface Rule {
   readonly gate: Gate;
   readonly filters: readonly Filter[];
   readonly combine: Combine;
+  readonly tieBreak: readonly LexTerm[];
   readonly pick: Pick;
 }
 
@@ -186,12 +193,13 @@ class Compiler {
     if (!Array.isArray(document.rules) || document.rules.length === 0) this.#problem('E_REQUIRED', 'rules', 'got none, expected 1 or more');
     const rules = (document.rules ?? []).map((rule, i) => {
       const at = `rules[${i}]`;
-      this.#keys(rule, at, ['id', 'gate', 'filters', 'combine', 'pick']);
+      this.#keys(rule, at, ['id', 'gate', 'filters', 'combine', 'tieBreak', 'pick']);
       return {
         id: rule.id,
         gate: this.#gate(rule.gate ?? 'always', `${at}.gate`),
         filters: (rule.filters ?? []).map((filter, j) => this.#filter(filter, `${at}.filters[${j}]`)),
         combine: this.#combine(rule.combine, `${at}.combine`),
+        tieBreak: this.#lex(rule.tieBreak ?? [], `${at}.tieBreak`),
         pick: this.#pick(rule.pick, `${at}.pick`),
       };
     });
@@ -284,6 +292,9 @@ class Compiler {
       case 'cap':
         this.#keys(body, `${at}.${key}`, ['feature', 'atMost']);
         return { ...base, kind: 'atMost', column: this.#feature(body.feature, at), x: this.#number(body.atMost, at) };
+      case 'nearMin':
+        this.#keys(body, `${at}.${key}`, ['feature', 'within']);
+        return { ...base, kind: key, column: this.#feature(body.feature, at), x: this.#number(body.within, at) };
       case 'minOf':
       case 'maxOf':
         return { ...base, kind: key === 'minOf' ? 'least' : 'most', column: this.#feature(body, at) };
@@ -315,19 +326,20 @@ class Compiler {
           })),
         };
       case 'lex':
-        return {
-          kind: key,
-          terms: entries.map(([feature, direction], i) => {
-            if (direction !== 'min' && direction !== 'max') {
-              this.#problem('E_ENUM', `${at}.lex[${i}]`, `got ${JSON.stringify(direction)}, expected min or max`);
-            }
-            return { column: this.#feature(feature, `${at}.${key}[${i}]`), direction: direction as Direction };
-          }),
-        };
+        return { kind: key, terms: this.#lex(entries, `${at}.lex`) };
       default:
         this.#problem('E_ENUM', at, `got ${JSON.stringify(key)}, expected cost, sum, product or lex`);
         return { kind: 'none' };
     }
+  }
+
+  #lex(entries: readonly (readonly unknown[])[], at: string): LexTerm[] {
+    return entries.map(([feature, direction], i) => {
+      if (direction !== 'min' && direction !== 'max') {
+        this.#problem('E_ENUM', `${at}[${i}]`, `got ${JSON.stringify(direction)}, expected min or max`);
+      }
+      return { column: this.#feature(feature, `${at}[${i}]`), direction: direction as Direction };
+    });
   }
 
   #term([weight, feature, norm = 'raw']: [unknown, unknown, NormDocument?], at: string): Term {
@@ -421,7 +433,9 @@ class Compiler {
   }
 
   #number(value: unknown, at: string): number {
-    const number = this.#param(value, at);
+    const negated = typeof value === 'string' && value.startsWith('-$');
+    const read = this.#param(negated ? value.slice(1) : value, at);
+    const number = negated && typeof read === 'number' ? -read : read;
     if (typeof number === 'number' && Number.isFinite(number)) return number;
     this.#problem('E_TYPE', at, `got ${JSON.stringify(number)}, expected a number`);
     return 0;

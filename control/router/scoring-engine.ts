@@ -5,7 +5,7 @@
  */
 import { log } from '../math.ts';
 import { draw, mixTie, requestHash } from './keyed-draw.ts';
-import type { Combine, FeatureRef, Filter, Gate, Policy, Term } from './policy.ts';
+import type { Combine, FeatureRef, Filter, Gate, LexTerm, Policy, Term } from './policy.ts';
 import { SoftmaxPicker } from './softmax.ts';
 
 /** Where raw feature values come from. */
@@ -199,6 +199,7 @@ export class ScoringEngine {
       if (x > most) most = x;
     }
     if (filter.kind === 'least') return this.#keepBetween(filter.column, least, least, false);
+    if (filter.kind === 'nearMin') return this.#keepBetween(filter.column, least, least + filter.x, false);
     if (filter.kind === 'most') return this.#keepBetween(filter.column, most, most, false);
     if (filter.kind === 'allFresh') return least > 0 ? this.#keepBetween(filter.column, least, most, false) : 0;
     if (filter.kind === 'boundedLoad') {
@@ -385,35 +386,40 @@ export class ScoringEngine {
   }
 
   /** Criterion after criterion, each compared exactly. */
-  #lexicographic(terms: readonly { column: number; direction: 'min' | 'max' }[], keys: DecisionKeys): number {
+  #lexicographic(terms: readonly LexTerm[], keys: DecisionKeys): number {
     const spare = this.#spare;
-    let size = this.selectedCount;
-    for (let i = 0; i < size; i++) spare[i] = this.selected[i]!;
+    for (let i = 0; i < this.selectedCount; i++) spare[i] = this.selected[i]!;
     const first = this.#column(terms[0]!.column);
-    for (let i = 0; i < size; i++) this.scores[spare[i]!] = first[spare[i]!]!;
+    for (let i = 0; i < this.selectedCount; i++) this.scores[spare[i]!] = first[spare[i]!]!;
+    return this.#settleTie(spare, this.#narrow(terms, spare, this.selectedCount), keys);
+  }
+
+  /** Keeps the best of the first `size` rows by each criterion in turn; returns how many are left, moved to the front. */
+  #narrow(terms: readonly LexTerm[], rows: Int32Array, size: number): number {
     for (const { column, direction } of terms) {
+      if (size <= 1) break;
       const x = this.#column(column);
       const sign = direction === 'min' ? 1 : -1;
       let best = Number.POSITIVE_INFINITY;
       let kept = 0;
       for (let i = 0; i < size; i++) {
-        const value = sign * x[spare[i]!]!;
+        const value = sign * x[rows[i]!]!;
         if (value < best) {
           best = value;
           kept = 0;
         }
-        if (value === best) spare[kept++] = spare[i]!;
+        if (value === best) rows[kept++] = rows[i]!;
       }
       size = kept;
-      if (size === 1) break;
     }
-    return this.#settleTie(spare, size, keys);
+    return size;
   }
 
   #settleTie(rows: Int32Array, size: number, keys: DecisionKeys): number {
     this.tieSize = size;
     this.inTie.fill(0, 0, this.#n);
     for (let i = 0; i < size; i++) this.inTie[rows[i]!] = 1;
+    size = this.#narrow(this.policy.rules[this.rule]!.tieBreak, rows, size);
     if (size <= 1) return size === 1 ? rows[0]! : -1;
     const { mode } = this.policy.ties;
     if (mode === 'lowest') return rows[0]!;
