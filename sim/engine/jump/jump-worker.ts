@@ -434,7 +434,7 @@ export class JumpWorker implements Worker {
       if (scheduler.evictionHelps && steps > 1) steps = 1 + decode.stepsWithNeed(pool.hashless, steps - 1);
     }
     if (scheduler.lookedUp && steps > 1) {
-      if (config.storeThreshold > 1 || config.onboard === 'cheaper') return 1;
+      if (scheduler.pendingBelow || config.storeThreshold > 1 || config.onboard === 'cheaper') return 1;
       // Every offer to the host tier moves its order, which the next look-up would see.
       if (this.completion.membersOffer) {
         const first = decode.phaseCount[decode.iter % config.blockTokens] !== 0;

@@ -60,6 +60,8 @@ export class Scheduler {
   host: HostTraffic | null = null;
   /** Somebody stayed in the queue after a look-up in the host tier, which touches what it finds at every schedule(). */
   lookedUp = false;
+  /** Among them requests that wait for the load of another one; what they find changes with every block that is cached or evicted. */
+  pendingBelow = false;
   /** Flush of preempted stores, ms; added to the next step with tokens. */
   flushMs = 0;
   /** Called for a request that ended inside schedule(). */
@@ -113,6 +115,7 @@ export class Scheduler {
     this.blocked = NOT_BLOCKED;
     this.evictionHelps = false;
     this.lookedUp = false;
+    this.pendingBelow = false;
     this.disturbed = false;
     this.threshold = this.stepThreshold();
     this.budget = this.config.maxBatchedTokens;
@@ -384,6 +387,7 @@ export class Scheduler {
         below = host.find(s, length, hit, this.nowMs);
         if (below === PENDING_BELOW) {
           this.lookedUp = true;
+          this.pendingBelow = true;
           return;
         }
       }
