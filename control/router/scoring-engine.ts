@@ -208,7 +208,10 @@ export class ScoringEngine {
     if (filter.kind !== 'meanPlusSigma') throw new Error(`no such filter: ${filter.kind}`);
     const mean = sum / selectedCount;
     let squares = 0;
-    for (let i = 0; i < selectedCount; i++) squares += (column[selected[i]!]! - mean) ** 2;
+    for (let i = 0; i < selectedCount; i++) {
+      const off = column[selected[i]!]! - mean;
+      squares += off * off;
+    }
     const deviation = selectedCount > 1 ? Math.sqrt(squares / (selectedCount - 1)) : 0;
     return this.#keepBetween(filter.column, Number.NEGATIVE_INFINITY, mean + filter.x * deviation, false);
   }
