@@ -7,7 +7,7 @@ const STEP_BITS = 6;
 /** ln 2 / 64 in two parts, the first with room for exact products. */
 const STEP_HIGH = 0.6931471803691238 / STEPS;
 const STEP_LOW = 1.9082149292705877e-10 / STEPS;
-const STEPS_PER_UNIT = 1.4426950408889634 * STEPS;
+const STEPS_PER_UNIT = Math.LOG2E * STEPS;
 const SMALLEST_EXPONENT = 1074;
 /** 2^(-j/64) for j = 0 … 63, and 2^-k for k = 0 … 1075. */
 const FRACTIONS = Float64Array.from({ length: STEPS }, (_, j) => exp((-j / STEPS) * Math.LN2));
