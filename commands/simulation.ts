@@ -1,4 +1,5 @@
 /** demo, run, compare: read options, simulate, print. */
+import { availableParallelism } from 'node:os';
 import { formatProblem, UserError } from '../control/user-error.ts';
 import { durationText, liveProgress, plainProgress } from '../reports/progress.ts';
 import type { Terminal } from '../reports/terminal.ts';
@@ -37,7 +38,8 @@ export interface SimulationOptions extends OutputOptions {
 
 /** `kvcast demo` */
 export async function demo(options: SimulationOptions): Promise<void> {
-  await one('demo', 'quickstart', options, 'kvcast demo');
+  // A first impression should be quick: the demo uses every core, other commands leave one.
+  await one('demo', 'quickstart', { ...options, jobs: options.jobs ?? availableParallelism() }, 'kvcast demo');
 }
 
 /** `kvcast run SCENARIO…` */

@@ -72,7 +72,7 @@ describe('kvcast schema', () => {
     expect(find('fleet.pools.one.gpusPerNode')).toBe('fleet.pools.one.gpusPerNode  8  preset gpu/h100-sxm@1');
     expect(find('run.checks')).toBe('run.checks  cheap  default');
     expect(find('workload.trace.agents')).toMatch(/^workload.trace.agents {2}root {2}file zero-latency.yaml:\d+:\d+ {2}\(extends\)$/);
-    expect(find('workload.arrivals.mode')).toMatch(/^workload.arrivals.mode {2}recorded {2}file zero-latency-mooncake.yaml:\d+:\d+$/);
+    expect(find('workload.trace.use')).toMatch(/^workload.trace.use +mooncake-conversation@1 +file zero-latency-mooncake.yaml:\d+:\d+$/);
     const paths = stdout.map((line) => line.split(' ')[0]!);
     expect(paths).toEqual([...paths].sort());
   });

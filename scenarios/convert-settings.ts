@@ -109,6 +109,7 @@ function workloadSettings(root: LocatedMap, workload: Loose, context: ConvertCon
       rampUpMs: ms(arrivals['rampUp']),
       start: arrivals['start'],
       respawnMs: ms(arrivals['respawn']),
+      withoutTimes: arrivals['withoutTimes'] as 'error' | 'zero',
     },
     scale: scale as WorkloadSettings['scale'],
     timeout: { requestMs: ms(timeout['request']), firstTokenMs: ms(timeout['firstToken']) },

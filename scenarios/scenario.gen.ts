@@ -164,6 +164,10 @@ export interface Scenario {
        */
       start?: 'cold' | 'midlife';
       /**
+       * Recorded: what a session without an arrival time means; zero = it starts at 0.
+       */
+      withoutTimes?: 'error' | 'zero';
+      /**
        * Closed: pause before a slot starts its next session.
        */
       respawn?: string | number;

@@ -45,6 +45,8 @@ export interface ArrivalSettings {
   readonly rampUpMs: number;
   readonly start: 'cold' | 'midlife';
   readonly respawnMs: number;
+  /** Mode recorded: sessions without an arrival time are refused, or start at 0. */
+  readonly withoutTimes: 'error' | 'zero';
 }
 
 export interface WorkloadSettings {

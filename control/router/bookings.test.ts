@@ -74,3 +74,15 @@ test('a live id cannot be booked twice; unknown ids do nothing', () => {
   b.progress(7, 1, 0);
   expect(b.inflight[0]).toBe(1);
 });
+
+test('more chain ends on one branch than the columns hold at first: every booking is released', () => {
+  const { bookings: b, chain } = bookings();
+  // Longest first, so that each later and shorter chain is linked behind an existing one while the columns grow.
+  const ends = Array.from({ length: 150 }, (_, i) => 199 - i);
+  ends.forEach((depthBlocks, attempt) => {
+    b.book({ ...base, attempt, branch: chain, depthBlocks, fullBlocks: depthBlocks, promptTokens: 64 * depthBlocks }, 0);
+  });
+  expect([b.activeBlocks[0], b.inflight[0]]).toEqual([199, 150]);
+  for (const attempt of ends.keys()) b.free(attempt);
+  expect([b.activeBlocks[0], b.prefillTokens[0], b.inflight[0]]).toEqual([0, 0, 0]);
+});

@@ -346,7 +346,11 @@ export class Bookings {
         next = this.#nodeNext[next]!;
       }
       if (this.nodeLimit[node] === limit) this.#nodeCount[node]!++;
-      else this.#nodeNext[node] = this.#node(limit, next);
+      else {
+        // Made first: it may replace the column that is written to.
+        const made = this.#node(limit, next);
+        this.#nodeNext[node] = made;
+      }
     }
     this.#distinct[rank]! += grown;
   }

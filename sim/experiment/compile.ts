@@ -238,7 +238,7 @@ export function workloadOptions(base: ScenarioSettings): WorkloadOptions {
 
 function arrivals(base: ScenarioSettings): Arrivals {
   const a = base.workload.arrivals;
-  if (a.mode === 'recorded') return { mode: 'recorded' };
+  if (a.mode === 'recorded') return { mode: 'recorded', withoutTimes: a.withoutTimes };
   if (a.mode === 'open') return { mode: 'open', process: a.process, ratePerMs: a.ratePerMs!, cv: a.cv };
   return { mode: 'closed', concurrency: a.concurrency!, rampUpMs: a.rampUpMs, start: a.start, respawnMs: a.respawnMs };
 }

@@ -111,13 +111,7 @@ function lruHits(trace: Trace, capacity: number, recompute: boolean): { hits: nu
 describe('Mooncake files, one global cache', () => {
   const files = { conversation: 'mooncake_conversation_trace.jsonl.gz', synthetic: 'mooncake_synthetic_trace.jsonl.gz' };
   // A partial last block counts as a block here, as in the expected tables; one request at a time in file order.
-  const common = [
-    'workload.arrivals={mode: recorded}',
-    'workload.trace.partialBlocks=padded',
-    'fleet.pools.one.engine.with.blockSize=512',
-    'fleet.pools.one.engine.with.maxSeqs=1',
-    'fleet.contextLimit=500k',
-  ];
+  const common = ['fleet.pools.one.engine.with.blockSize=512', 'fleet.pools.one.engine.with.maxSeqs=1', 'fleet.contextLimit=500k'];
   for (const [name, file] of Object.entries(files)) {
     const use = `workload.trace.use=${join(SAMPLES, file)}`;
 
@@ -146,7 +140,7 @@ describe('Mooncake files, one global cache', () => {
 
     it(`${name}: share of tokens in full blocks without expiry`, async () => {
       const run = await zeroLatency([
-        'workload.arrivals={mode: recorded}',
+        'workload.trace.partialBlocks=full-only',
         'fleet.pools.one.engine.with.blockSize=512',
         use,
         'control.retention=lru@1',

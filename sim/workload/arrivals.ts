@@ -130,13 +130,15 @@ export function recordedStarts(
   const starts = new Float64Array(sessions.length);
   const stream = new Stream(streamKey(seed, replication, 'arrivals', 'sessions'));
   let span = 0;
-  for (let s = 0; s < trace.sessionCount; s++) span = Math.max(span, arrivalMs[s]!);
+  const fromZero = options.arrivals.mode === 'recorded' && options.arrivals.withoutTimes === 'zero';
+  const at = (s: number): number => (fromZero && Number.isNaN(arrivalMs[s]!) ? 0 : arrivalMs[s]!);
+  for (let s = 0; s < trace.sessionCount; s++) span = Math.max(span, at(s));
   if (Number.isNaN(span)) throw noArrivals();
   const repeats = options.resample === 'none';
   const quantum = repeats && options.dequantise ? trace.header.interpretation.quantumMs : 0;
-  for (let i = 0; i < sessions.length; i++) starts[i] = repeats ? arrivalMs[sessions[i]!]! : uniformReal(stream, 0, span);
+  for (let i = 0; i < sessions.length; i++) starts[i] = repeats ? at(sessions[i]!) : uniformReal(stream, 0, span);
   if (quantum > 0) spreadTies(starts, quantum, stream);
-  return starts.map((at) => Math.round(at / options.scaleLoad));
+  return starts.map((start) => Math.round(start / options.scaleLoad));
 }
 
 /** Moves every group of equal times to sorted uniform times of [t, t + quantum), so that the order is kept. */

@@ -2,7 +2,11 @@
 
 /** Session starts. Times in ms, rate in sessions per ms. */
 export type Arrivals =
-  | { readonly mode: 'recorded' }
+  | {
+      readonly mode: 'recorded';
+      /** Sessions without an arrival time: refused (default) or started at 0. */
+      readonly withoutTimes?: 'error' | 'zero';
+    }
   | {
       readonly mode: 'open';
       readonly process: 'poisson' | 'gamma' | 'fixed';
