@@ -37,7 +37,7 @@ export class DecodeSet {
   private maxOffset = -Infinity;
   private maxKnown = true;
   private readonly slots: RequestSlots;
-  private readonly blockTokens: number;
+  readonly blockTokens: number;
 
   constructor(slots: RequestSlots, blockTokens: number) {
     this.slots = slots;
@@ -159,7 +159,7 @@ export class DecodeSet {
       phase = phase + 1 === bs ? 0 : phase + 1;
       if (phaseCount[phase] !== 0) return steps;
     }
-    return most > 1 ? most : 1;
+    return Math.max(most, 1);
   }
 
   clear(): void {

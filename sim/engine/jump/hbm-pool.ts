@@ -56,8 +56,8 @@ export class HbmPool extends SegmentPool {
       start += limit;
       if (low >= limit) continue;
       const b = pathBranch[i]!;
-      resident += this.markRange(this.chains.get(b), low < 0 ? 0 : low, limit, terms);
-      if (this.copyBlocks > 0) this.markRange(this.copies.get(b), low < 0 ? 0 : low, limit, terms);
+      resident += this.markRange(this.chains.get(b), Math.max(low, 0), limit, terms);
+      if (this.copyBlocks > 0) this.markRange(this.copies.get(b), Math.max(low, 0), limit, terms);
     }
     return resident;
   }

@@ -70,7 +70,7 @@ export class HostPool extends SegmentColumns {
         while (s !== NONE && this.to[s]! <= x) s = this.next[s]!;
         while (s !== NONE && x < limit && this.from[s]! <= x && this.mark[s] !== WRITING) {
           if (this.ref[s]! > 0 && unread < 0) unread = start + x - first;
-          x = this.to[s]! < limit ? this.to[s]! : limit;
+          x = Math.min(this.to[s]!, limit);
           s = this.next[s]!;
         }
         at = start + x;

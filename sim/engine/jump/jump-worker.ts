@@ -16,16 +16,20 @@ import { EVENT_CLASS } from '../../kernel/event-class.ts';
 import { createStepBatch, type Regime } from '../step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts } from '../worker.ts';
 import { zeroCounters } from '../zero-counters.ts';
+import { BY_SEQS, NOT_BLOCKED } from './blocked.ts';
 import { DecodeRun } from './decode-run.ts';
 import { HbmPool } from './hbm-pool.ts';
 import { HostTraffic, STORE } from './host-traffic.ts';
 import { IntMap } from './int-map.ts';
 import { executeCommand } from './kv-commands.ts';
 import { KvOutbox } from './kv-outbox.ts';
+import { refusalOf } from './refusal.ts';
 import { PREFILL_ONLY, RUNNING } from './request-slots.ts';
-import { BY_BUDGET, BY_GATE, BY_ISL_GATE, BY_RESERVED, BY_SEQS, BY_WATERMARK, NOT_BLOCKED, Scheduler } from './scheduler.ts';
+import { nextBoundary, runHorizon } from './run-horizon.ts';
+import { Scheduler } from './scheduler.ts';
 import { NONE } from './segment-columns.ts';
 import { StepCompletion } from './step-completion.ts';
+import { doubled } from './step-items.ts';
 import { StepLedger } from './step-ledger.ts';
 
 /** Phases. */
@@ -33,11 +37,6 @@ const IDLE = 0;
 const PENDING = 1;
 const STEP = 2;
 const RUN = 3;
-
-/** Lifecycle. */
-const UP = 0;
-const DRAINING = 1;
-const DOWN = 2;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -68,7 +67,7 @@ export class JumpWorker implements Worker {
   /** Step of the run whose end publishes the queued events. */
   private eventStep = 0;
   private phase = IDLE;
-  private state = UP;
+  private state: 'up' | 'draining' | 'down' = 'up';
   private epoch = 0;
   private nowMs = 0;
   /** Start of the step of a run whose blocks are allocated; NaN outside. */
@@ -109,7 +108,11 @@ export class JumpWorker implements Worker {
     const { config, scheduler } = this;
     const { slots } = scheduler;
     if (this.ids.get(request.id) !== NONE) throw new Error(`worker ${this.index}: request ${request.id} was submitted before`);
-    if (this.refuse(request, tMs)) return;
+    const refusal = refusalOf(request, config, this.state);
+    if (refusal !== null) {
+      this.parts.sink.ended(request.id, tMs, refusal.status, 0, refusal.reason);
+      return;
+    }
     const s = slots.alloc();
     const room = config.maxModelLen - request.promptTokens;
     const wanted = Math.max(request.outputTokens, 1);
@@ -125,24 +128,6 @@ export class JumpWorker implements Worker {
     if (this.phase === RUN) this.arriveInRun(tMs);
     else this.wake(tMs);
     this.refresh();
-  }
-
-  /** Ends a request that cannot be served at all. */
-  private refuse(request: EngineRequest, tMs: number): boolean {
-    let status: EndStatus = 'rejected';
-    let reason = '';
-    if (this.state === DOWN) {
-      status = 'lost';
-      reason = 'down';
-    } else if (this.state === DRAINING) {
-      status = 'handback';
-      reason = 'draining';
-    } else if (!(request.promptTokens > 0)) reason = 'empty_prompt';
-    else if (request.promptTokens >= this.config.maxModelLen) reason = 'context_limit';
-    else if (Math.ceil(request.promptTokens / this.config.blockTokens) > this.pool.usable) reason = 'kv_too_small';
-    else return false;
-    this.parts.sink.ended(request.id, tMs, status, 0, reason);
-    return true;
   }
 
   /** A request came while a run goes on: the run ends at the next boundary only if the request could be admitted there. */
@@ -177,7 +162,7 @@ export class JumpWorker implements Worker {
   apply(action: KvAction, tMs: number): void {
     this.advance(tMs, EVENT_CLASS.control);
     const { branches, sink } = this.parts;
-    const outcome = executeCommand(action, tMs, { branches, pool: this.pool, host: this.host, isDown: this.state === DOWN });
+    const outcome = executeCommand(action, tMs, { branches, pool: this.pool, host: this.host, isDown: this.state === 'down' });
     if (outcome !== null) sink.settled(action, outcome, tMs);
     this.showEvents(tMs);
     // A prefetch takes blocks that the horizon of the run counted on, and touches what a waiting request looked up.
@@ -202,8 +187,8 @@ export class JumpWorker implements Worker {
 
   drain(tMs: number, deadlineMs: number): void {
     this.advance(tMs, EVENT_CLASS.lifecycle);
-    if (this.state === DOWN) return;
-    this.state = DRAINING;
+    if (this.state === 'down') return;
+    this.state = 'draining';
     this.drainMs = deadlineMs;
     this.refresh();
   }
@@ -216,8 +201,8 @@ export class JumpWorker implements Worker {
 
   restart(tMs: number): void {
     this.advance(tMs, EVENT_CLASS.lifecycle);
-    if (this.state !== DOWN) this.stop(tMs, 'lost', 'crash');
-    this.state = UP;
+    if (this.state !== 'down') this.stop(tMs, 'lost', 'crash');
+    this.state = 'up';
     this.outbox.startEpoch(++this.epoch);
     this.factor = 1;
     this.refresh();
@@ -352,8 +337,8 @@ export class JumpWorker implements Worker {
       counters.events++;
       pool.expire(tMs, false);
       scheduler.schedule(tMs);
-      if (scheduler.itemCount > 0 || scheduler.flushMs > 0) {
-        if (scheduler.itemCount + decode.count > 0) {
+      if (scheduler.items.count > 0 || scheduler.flushMs > 0) {
+        if (scheduler.items.count + decode.count > 0) {
           this.beginStep(tMs);
           break;
         }
@@ -374,14 +359,14 @@ export class JumpWorker implements Worker {
   /** Executes the step that the scheduler decided; the decode set has counted it already. */
   private beginStep(tMs: number): void {
     const { scheduler, batch } = this;
-    const { slots, decode, itemCount, itemSlot, itemTokens } = scheduler;
+    const { slots, decode, items } = scheduler;
     let seqs = decode.count;
     let kv = decode.kvTokens - seqs;
     let longest = seqs > 0 ? decode.maxKvTokens - 1 : 0;
     let chunks = 0;
-    for (let i = 0; i < itemCount; i++) {
-      const n = itemTokens[i]!;
-      const resident = slots.computed[itemSlot[i]!]!;
+    for (let i = 0; i < items.count; i++) {
+      const n = items.tokens[i]!;
+      const resident = slots.computed[items.slot[i]!]!;
       if (n === 1) {
         seqs++;
         kv += resident;
@@ -413,35 +398,19 @@ export class JumpWorker implements Worker {
     const { scheduler, run } = this;
     const { decode } = scheduler;
     const n = decode.count;
-    run.begin(this.parts.timer, n, decode.kvTokens - n, decode.maxKvTokens - 1, this.horizon(), tMs, this.factor);
+    run.begin(
+      this.parts.timer,
+      n,
+      decode.kvTokens - n,
+      decode.maxKvTokens - 1,
+      runHorizon(scheduler, this.completion, this.config),
+      tMs,
+      this.factor,
+    );
     // Steps without duration are separate effects: an input of the same time may come between them.
     if (run.endMs(1) <= tMs) run.steps = 1;
     this.phase = RUN;
     this.eventStep = 1;
-  }
-
-  /** Steps that need no scheduler, the first one included. */
-  private horizon(): number {
-    const { scheduler, pool, config } = this;
-    const { decode, blocked } = scheduler;
-    // After a preemption nobody has looked at the queue; the last two reasons change with what is free.
-    if (scheduler.disturbed || blocked === BY_WATERMARK || blocked === BY_RESERVED || this.completion.owing) return 1;
-    let steps = decode.remaining(decode.first) + 1;
-    if (steps > 1) steps = 1 + decode.stepsWithNeed(pool.free, steps - 1);
-    if (blocked === BY_GATE || blocked === BY_ISL_GATE || blocked === BY_BUDGET) {
-      // Without chunking the reason depends on the head's hits, which evictions shorten.
-      steps = config.chunkedPrefill ? scheduler.gateHorizon(steps) : 1;
-      if (scheduler.evictionHelps && steps > 1) steps = 1 + decode.stepsWithNeed(pool.hashless, steps - 1);
-    }
-    if (scheduler.lookedUp && steps > 1) {
-      if (scheduler.pendingBelow || config.storeThreshold > 1 || config.onboard === 'cheaper') return 1;
-      // Every offer to the host tier moves its order, which the next look-up would see.
-      if (this.completion.membersOffer) {
-        const first = decode.phaseCount[decode.iter % config.blockTokens] !== 0;
-        steps = first ? 1 : Math.min(steps, 1 + decode.stepsToCompletion(steps - 1));
-      }
-    }
-    return steps;
   }
 
   /** Commits the effects of the run up to (tMs, eventClass); the end of its last step is left to {@link complete}. */
@@ -505,7 +474,7 @@ export class JumpWorker implements Worker {
       this.scheduleMs = tMs;
       return;
     }
-    scheduler.itemCount = 0;
+    scheduler.items.count = 0;
     this.phase = STEP;
     this.regime = run.regime;
     this.startMs = run.endMs(ended);
@@ -564,7 +533,7 @@ export class JumpWorker implements Worker {
     this.host = this.newHost();
     this.completion = this.newCompletion();
     this.phase = IDLE;
-    this.state = DOWN;
+    this.state = 'down';
     this.drainMs = NEVER;
     this.stuck = null;
   }
@@ -594,7 +563,7 @@ export class JumpWorker implements Worker {
       ms = this.endMs;
       eventClass = EVENT_CLASS.stepEnd;
     } else if (this.phase === RUN) {
-      ms = this.run.endMs(this.nextBoundary());
+      ms = this.run.endMs(nextBoundary(this.run, this.eventStep, this.scheduler, this.outbox, this.completion.membersOffer));
       eventClass = EVENT_CLASS.stepEnd;
     }
     if (this.drainMs < ms || (this.drainMs === ms && ms < NEVER && eventClass > EVENT_CLASS.lifecycle)) {
@@ -611,29 +580,4 @@ export class JumpWorker implements Worker {
     this.nextMs = ms;
     this.nextClass = eventClass;
   }
-
-  /** Steps of the run up to the end that others must not miss: it publishes for the router, or offers to the host tier. */
-  private nextBoundary(): number {
-    const { run, pool, scheduler, outbox } = this;
-    const { decode } = scheduler;
-    if (outbox.urgent) return Math.min(this.eventStep, run.steps);
-    const left = run.steps - run.scheduled;
-    let next = run.steps;
-    if (left > 0) {
-      next = run.scheduled + decode.stepsWithNeed(pool.hashless, left) + 1;
-      if (decode.sharedWriters > 0) next = Math.min(next, run.scheduled + decode.stepsToCompletion(left));
-    }
-    if (this.completion.membersOffer) {
-      // The step in flight may be one that completes a block.
-      const inFlight = run.scheduled > run.ended && decode.phaseCount[decode.iter % this.config.blockTokens] !== 0;
-      next = Math.min(next, inFlight ? run.scheduled : run.scheduled + decode.stepsToCompletion(left));
-    }
-    return Math.min(next, run.steps);
-  }
-}
-
-function doubled(column: Int32Array): Int32Array<ArrayBuffer> {
-  const wide = new Int32Array(column.length * 2);
-  wide.set(column);
-  return wide;
 }

@@ -47,7 +47,17 @@ const BLOCK_TOKENS = 64;
 export const JUMP_LOADS: readonly JumpLoad[] = [
   { name: 'light', rate: 0.45, sessions: 40, turns: 40, startTokens: 8000, turnTokens: 900, outputTokens: 300, kvTokens: 1_600_000 },
   { name: 'medium', rate: 1.7, sessions: 60, turns: 40, startTokens: 8000, turnTokens: 900, outputTokens: 300, kvTokens: 1_600_000 },
-  { name: 'medium, shared output', rate: 1.7, sessions: 60, turns: 40, startTokens: 8000, turnTokens: 900, outputTokens: 300, kvTokens: 1_600_000, sharedOutput: true },
+  {
+    name: 'medium, shared output',
+    rate: 1.7,
+    sessions: 60,
+    turns: 40,
+    startTokens: 8000,
+    turnTokens: 900,
+    outputTokens: 300,
+    kvTokens: 1_600_000,
+    sharedOutput: true,
+  },
   { name: 'KV-bound', rate: 6, sessions: 200, turns: 20, startTokens: 5000, turnTokens: 800, outputTokens: 300, kvTokens: 440_000 },
 ];
 

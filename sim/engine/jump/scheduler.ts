@@ -11,22 +11,15 @@
  */
 import { BRANCH_PRIVATE, type BranchTable } from '../../../control/blocks.ts';
 import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
+import { BY_BUDGET, BY_GATE, BY_ISL_GATE, BY_RESERVED, BY_SEQS, BY_WATERMARK, NOT_BLOCKED } from './blocked.ts';
 import { DecodeSet } from './decode-set.ts';
 import type { HbmPool } from './hbm-pool.ts';
 import { type HostTraffic, LOADED, LOADING, PENDING_BELOW, PROMOTED } from './host-traffic.ts';
 import { PREEMPTED, QUEUED, RESTORING, RequestSlots, RUNNING, SlotList } from './request-slots.ts';
 import { NONE } from './segment-columns.ts';
+import { LooseSlots, StepItems } from './step-items.ts';
 
-/** Why the waiting loop ended with a candidate left. */
-export const NOT_BLOCKED = 0;
-export const BY_SEQS = 1;
-export const BY_ISL_GATE = 2;
-export const BY_GATE = 3;
-export const BY_WATERMARK = 4;
-export const BY_RESERVED = 5;
-/** Chunked prefill is off and the head does not fit into the budget left. */
-export const BY_BUDGET = 6;
-
+/** What a scheduler is built from. */
 export interface SchedulerParts {
   readonly config: EngineConfig;
   readonly branches: BranchTable;
@@ -42,9 +35,7 @@ export class Scheduler {
   readonly waiting = new SlotList(this.slots);
   /** Requests that wait and hold KV: restoring, or restored and not admitted yet. */
   readonly holding = new SlotList(this.slots);
-  itemSlot = new Int32Array(16);
-  itemTokens = new Int32Array(16);
-  itemCount = 0;
+  readonly items = new StepItems();
   blocked = NOT_BLOCKED;
   /**
    * The head asks for the blocks of one chunk and for its idle hits: it asks for less once an eviction cuts its cached prefix.
@@ -67,8 +58,7 @@ export class Scheduler {
   /** Called for a request that ended inside schedule(). */
   onFailed: (s: number, nowMs: number) => void = () => {};
   readonly pool: HbmPool;
-  private loose = new Int32Array(16);
-  private looseCount = 0;
+  private readonly loose = new LooseSlots(this.slots);
   private orders = 0;
   private tags = 0;
   private stamps = 0;
@@ -111,7 +101,7 @@ export class Scheduler {
   /** Decides the next step: items, decode set (advanced by one) and queues. Empty if there are neither items nor members. */
   schedule(nowMs: number): void {
     this.nowMs = nowMs;
-    this.itemCount = 0;
+    this.items.count = 0;
     this.blocked = NOT_BLOCKED;
     this.evictionHelps = false;
     this.lookedUp = false;
@@ -142,13 +132,14 @@ export class Scheduler {
 
   /** Whether every member and loose request gets its tokens without preemption, members first. */
   private fitsWhole(): boolean {
-    const { decode, slots, loose } = this;
+    const { decode, slots } = this;
+    const loose = this.loose.slot;
     let budget = this.budget - decode.count;
     if (budget < 0) return false;
     let need = decode.count > 0 ? decode.phaseCount[decode.iter % this.bs]! : 0;
-    if (this.looseCount > 0) {
+    if (this.loose.count > 0) {
       if (decode.count > 0 && slots.order[loose[0]!]! < decode.orderBound) return false;
-      for (let i = 0; i < this.looseCount && budget > 0; i++) {
+      for (let i = 0; i < this.loose.count && budget > 0; i++) {
         const s = loose[i]!;
         const c = slots.computed[s]!;
         const n = Math.min(this.capped(slots.prompt[s]! + slots.out[s]! - c), budget);
@@ -161,10 +152,11 @@ export class Scheduler {
   }
 
   private scheduleWhole(): void {
-    const { slots, loose, decode } = this;
+    const { slots, decode } = this;
+    const loose = this.loose.slot;
     if (decode.count > 0) this.crossDecode();
     this.budget -= decode.count;
-    for (let i = 0; i < this.looseCount && this.budget > 0; i++) {
+    for (let i = 0; i < this.loose.count && this.budget > 0; i++) {
       const s = loose[i]!;
       const c = slots.computed[s]!;
       this.giveLoose(s, c, Math.min(this.capped(slots.prompt[s]! + slots.out[s]! - c), this.budget));
@@ -180,7 +172,7 @@ export class Scheduler {
       slots.held[s]! += blocks;
     }
     this.enterFull(s, c + n);
-    this.addItem(s, n);
+    this.items.add(s, n);
     this.budget -= n;
   }
 
@@ -286,18 +278,13 @@ export class Scheduler {
       this.budget++;
       return;
     }
-    let at = 0;
-    while (this.itemSlot[at] !== s) at++;
-    this.budget += this.itemTokens[at]!;
-    this.itemSlot.copyWithin(at, at + 1, this.itemCount);
-    this.itemTokens.copyWithin(at, at + 1, this.itemCount);
-    this.itemCount--;
+    this.budget += this.items.remove(s);
   }
 
   private preempt(s: number, scheduled: boolean): void {
     const { slots } = this;
     if (this.decode.has(s)) this.leaveDecode(s, 0, scheduled ? 1 : 0);
-    else this.removeLoose(s);
+    else this.loose.remove(s);
     this.running.remove(s);
     this.releaseBlocks(s);
     slots.computed[s] = 0;
@@ -339,7 +326,7 @@ export class Scheduler {
     for (let s = running.head; s !== NONE; s = slots.next[s]!) {
       if (slots.stamp[s] === stamp || !decode.has(s)) continue;
       this.leaveDecode(s, 0, 0);
-      this.addLoose(s);
+      this.loose.add(s);
     }
   }
 
@@ -381,7 +368,7 @@ export class Scheduler {
     if (this.caching) {
       const cap = Math.floor((length - 1) / this.bs);
       const matched = pool.match(slots.leaf[s]!, Math.floor(length / this.bs), cap);
-      hit = matched < cap ? matched : cap;
+      hit = Math.min(matched, cap);
       idle = pool.matchIdle;
       if (host !== null) {
         below = host.find(s, length, hit, this.nowMs);
@@ -400,7 +387,7 @@ export class Scheduler {
       this.lookedUp = this.looksDown;
       return;
     }
-    const n = below > 0 ? 0 : whole < this.budget ? whole : this.budget;
+    const n = below > 0 ? 0 : Math.min(whole, this.budget);
     const reserved = below > 0 ? this.reservedBlocks() : 0;
     this.blocked = this.testGates(length, start + n, hit, idle, reserved);
     if (this.blocked !== NOT_BLOCKED && host?.cancelPrefetches(this.nowMs)) {
@@ -450,7 +437,7 @@ export class Scheduler {
         this.blocked = BY_BUDGET;
         return false;
       }
-      const n = whole < this.budget ? whole : this.budget;
+      const n = Math.min(whole, this.budget);
       this.blocked = this.testGates(length, start + n, slots.held[s]!, 0, 0);
       if (this.blocked !== NOT_BLOCKED && this.host!.cancelPrefetches(this.nowMs)) {
         this.blocked = this.testGates(length, start + n, slots.held[s]!, 0, 0);
@@ -485,9 +472,10 @@ export class Scheduler {
 
   /** Blocks that prefills and loads in flight still need for their known tokens. Members of the decode set have theirs. */
   private reservedBlocks(): number {
-    const { slots, loose, holding } = this;
+    const { slots, holding } = this;
+    const loose = this.loose.slot;
     let reserved = 0;
-    for (let i = 0; i < this.looseCount; i++) reserved += this.lacking(loose[i]!);
+    for (let i = 0; i < this.loose.count; i++) reserved += this.lacking(loose[i]!);
     for (let s = holding.head; s !== NONE; s = slots.next[s]!) reserved += this.lacking(s);
     return reserved;
   }
@@ -495,7 +483,7 @@ export class Scheduler {
   private lacking(s: number): number {
     const { slots } = this;
     const blocks = Math.ceil((slots.prompt[s]! + slots.out[s]!) / this.bs) - slots.held[s]!;
-    return blocks > 0 ? blocks : 0;
+    return Math.max(blocks, 0);
   }
 
   /**
@@ -542,8 +530,8 @@ export class Scheduler {
     slots.state[s] = RUNNING;
     slots.order[s] = ++this.orders;
     this.running.push(s);
-    this.addLoose(s);
-    this.addItem(s, n);
+    this.loose.add(s);
+    this.items.add(s, n);
     this.budget -= n;
     counters.admissions++;
     const first = slots.preemptions[s] === 0;
@@ -566,7 +554,7 @@ export class Scheduler {
     const leaf = slots.leaf[s]!;
     const c = slots.computed[s]!;
     const shared = this.caching && ((branches.flags[leaf]! & BRANCH_PRIVATE) === 0 || Math.floor(c / this.bs) < branches.start[leaf]!);
-    this.removeLoose(s);
+    this.loose.remove(s);
     this.decode.add(s, c, slots.limit[s]! - slots.out[s]!, shared);
   }
 
@@ -575,55 +563,9 @@ export class Scheduler {
     const state = this.slots.state[s];
     if (state === RUNNING) {
       if (this.decode.has(s)) this.leaveDecode(s, lag, 0);
-      else this.removeLoose(s);
+      else this.loose.remove(s);
       this.running.remove(s);
     } else if (state === RESTORING) this.holding.remove(s);
     else this.waiting.remove(s);
   }
-
-  removeLoose(s: number): void {
-    const { loose } = this;
-    let at = 0;
-    while (loose[at] !== s) at++;
-    loose.copyWithin(at, at + 1, this.looseCount);
-    this.looseCount--;
-  }
-
-  private addLoose(s: number): void {
-    if (this.looseCount === this.loose.length) this.loose = doubled(this.loose);
-    const { loose } = this;
-    const order = this.slots.order;
-    let at = this.looseCount++;
-    while (at > 0 && order[loose[at - 1]!]! > order[s]!) {
-      loose[at] = loose[at - 1]!;
-      at--;
-    }
-    loose[at] = s;
-  }
-
-  private addItem(s: number, n: number): void {
-    const at = this.itemCount++;
-    if (at === this.itemSlot.length) {
-      this.itemSlot = doubled(this.itemSlot);
-      this.itemTokens = doubled(this.itemTokens);
-    }
-    this.itemSlot[at] = s;
-    this.itemTokens[at] = n;
-  }
-
-  /** Forgets every request. */
-  clear(): void {
-    this.decode.clear();
-    this.running.clear();
-    this.waiting.clear();
-    this.holding.clear();
-    this.looseCount = 0;
-    this.itemCount = 0;
-  }
-}
-
-function doubled(column: Int32Array): Int32Array<ArrayBuffer> {
-  const wide = new Int32Array(column.length * 2);
-  wide.set(column);
-  return wide;
 }

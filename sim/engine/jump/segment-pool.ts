@@ -74,9 +74,9 @@ export class SegmentPool extends SegmentColumns {
       let end = 0;
       for (let s = this.chains.get(pathBranch[i]!); s !== NONE && from[s] === end && end < limit; s = next[s]!) {
         this.touched++;
-        const stop = to[s]! < limit ? to[s]! : limit;
+        const stop = Math.min(to[s]!, limit);
         if (ref[s] === 0) {
-          const counted = (hit + stop < cap ? hit + stop : cap) - (hit + end);
+          const counted = Math.min(hit + stop, cap) - (hit + end);
           if (counted > 0) idle += counted;
         }
         end = stop;
@@ -331,8 +331,8 @@ export class SegmentPool extends SegmentColumns {
           broken = 0;
         }
         session = holder;
-        this.totals.claimsBroken += length < n ? length : n;
-        broken += length < n ? length : n;
+        this.totals.claimsBroken += Math.min(length, n);
+        broken += Math.min(length, n);
       }
       n -= this.evictFrom(s, n);
     }
@@ -347,7 +347,7 @@ export class SegmentPool extends SegmentColumns {
     const branch = this.branch[s]!;
     const length = to - from;
     const copy = this.tag[s] !== 0;
-    if (copy) this.copyBlocks -= length < n ? length : n;
+    if (copy) this.copyBlocks -= Math.min(length, n);
     let low = from;
     if (length <= n) {
       n = length;

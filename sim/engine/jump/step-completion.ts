@@ -65,14 +65,14 @@ export class StepCompletion {
     if (this.owing) this.visitEach(tMs);
     else {
       this.beginOffers();
-      for (let i = 0; i < scheduler.itemCount; i++) {
-        const s = scheduler.itemSlot[i]!;
+      for (let i = 0; i < scheduler.items.count; i++) {
+        const s = scheduler.items.slot[i]!;
         if (s === NONE) {
-          counters.wastedTokens += scheduler.itemTokens[i]!;
+          counters.wastedTokens += scheduler.items.tokens[i]!;
           continue;
         }
         this.visitMembers(scheduler.slots.order[s]!, tMs);
-        this.item(s, scheduler.itemTokens[i]!, tMs);
+        this.item(s, scheduler.items.tokens[i]!, tMs);
       }
       this.visitMembers(NEVER, tMs);
     }
@@ -127,15 +127,15 @@ export class StepCompletion {
     let at = 0;
     for (let s = running.head; s !== NONE; ) {
       const next = slots.next[s]!;
-      while (at < scheduler.itemCount && scheduler.itemSlot[at] === NONE) counters.wastedTokens += scheduler.itemTokens[at++]!;
-      if (at < scheduler.itemCount && scheduler.itemSlot[at] === s) this.item(s, scheduler.itemTokens[at++]!, tMs);
+      while (at < scheduler.items.count && scheduler.items.slot[at] === NONE) counters.wastedTokens += scheduler.items.tokens[at++]!;
+      if (at < scheduler.items.count && scheduler.items.slot[at] === s) this.item(s, scheduler.items.tokens[at++]!, tMs);
       else if (decode.has(s)) {
         this.offerMember(s, tMs);
         if (decode.finish[s]! <= decode.iter) this.finish(s, tMs);
       }
       s = next;
     }
-    while (at < scheduler.itemCount) counters.wastedTokens += scheduler.itemTokens[at++]!;
+    while (at < scheduler.items.count) counters.wastedTokens += scheduler.items.tokens[at++]!;
   }
 
   private offerMember(s: number, tMs: number): void {
@@ -169,9 +169,9 @@ export class StepCompletion {
     const from = slots.computed[s]!;
     const end = from + n;
     const done = slots.doneTo[s]!;
-    const fresh = done > from ? (done < end ? done : end) : from;
+    const fresh = done > from ? Math.min(done, end) : from;
     const prompt = slots.prompt[s]!;
-    const prefillEnd = prompt > fresh ? (prompt < end ? prompt : end) : fresh;
+    const prefillEnd = prompt > fresh ? Math.min(prompt, end) : fresh;
     counters.recomputedTokens += fresh - from;
     counters.prefillTokens += prefillEnd - fresh;
     counters.decodeTokens += end - prefillEnd;
@@ -191,7 +191,7 @@ export class StepCompletion {
         this.end(s, tMs, 'aborted', 'abort', 1);
         continue;
       }
-      for (let i = 0; i < scheduler.itemCount; i++) if (scheduler.itemSlot[i] === s) scheduler.itemSlot[i] = NONE;
+      scheduler.items.forget(s);
       this.end(s, tMs, 'aborted', 'abort', 0);
     }
     this.aborts.length = 0;

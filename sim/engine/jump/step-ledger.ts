@@ -1,8 +1,8 @@
 /** Counters and token gaps of executed steps; those of a run are brought up to date when somebody looks. */
 import type { Regime } from '../step-timer.ts';
 import type { WorkerCounters, WorkerSink } from '../worker.ts';
+import { BY_BUDGET, BY_GATE, BY_ISL_GATE, BY_SEQS, BY_WATERMARK, NOT_BLOCKED } from './blocked.ts';
 import type { DecodeRun } from './decode-run.ts';
-import { BY_BUDGET, BY_GATE, BY_ISL_GATE, BY_SEQS, BY_WATERMARK, NOT_BLOCKED } from './scheduler.ts';
 
 /** Books steps of one worker. */
 export class StepLedger {
@@ -36,7 +36,7 @@ export class StepLedger {
     run.counted = ended;
     while (k < ended) {
       const segmentEnd = run.segmentEnd(k);
-      const end = ended < segmentEnd ? ended : segmentEnd;
+      const end = Math.min(ended, segmentEnd);
       this.sink.tokenGaps(run.stepMs(k), run.growthMs(k), end - k, members);
       k = end;
     }

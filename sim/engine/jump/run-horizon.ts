@@ -1,0 +1,54 @@
+/**
+ * How far a run may go without the scheduler, and how far without anybody looking.
+ * Source: engine specification 6.1, 6.2; worker port (lateness of publication).
+ */
+import type { EngineConfig } from '../worker.ts';
+import { BY_BUDGET, BY_GATE, BY_ISL_GATE, BY_RESERVED, BY_WATERMARK } from './blocked.ts';
+import type { DecodeRun } from './decode-run.ts';
+import type { KvOutbox } from './kv-outbox.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { StepCompletion } from './step-completion.ts';
+
+/** Steps, >= 1, that the decode set may make from the step just scheduled on, while every schedule() would decide the same. */
+export function runHorizon(scheduler: Scheduler, completion: StepCompletion, config: EngineConfig): number {
+  const { decode, blocked, pool } = scheduler;
+  // After a preemption nobody has looked at the queue; the reasons watermark and reserved change with what is free.
+  if (scheduler.disturbed || blocked === BY_WATERMARK || blocked === BY_RESERVED || completion.owing) return 1;
+  let steps = decode.remaining(decode.first) + 1;
+  if (steps > 1) steps = 1 + decode.stepsWithNeed(pool.free, steps - 1);
+  if (blocked === BY_GATE || blocked === BY_ISL_GATE || blocked === BY_BUDGET) {
+    // Without chunking the reason depends on the head's hits, which evictions shorten.
+    steps = config.chunkedPrefill ? scheduler.gateHorizon(steps) : 1;
+    if (scheduler.evictionHelps && steps > 1) steps = 1 + decode.stepsWithNeed(pool.hashless, steps - 1);
+  }
+  if (scheduler.lookedUp && steps > 1) {
+    if (scheduler.pendingBelow || config.storeThreshold > 1 || config.onboard === 'cheaper') return 1;
+    // Every offer to the host tier moves its order, which the next look-up would see.
+    if (completion.membersOffer) {
+      if (decode.phaseCount[decode.iter % config.blockTokens] !== 0) return 1;
+      steps = Math.min(steps, 1 + decode.stepsToCompletion(steps - 1));
+    }
+  }
+  return steps;
+}
+
+/**
+ * Steps of a run up to the end that others must not miss: it publishes for the router (step `eventStep` for what is queued), or
+ * offers to the host tier; the whole run if there is none.
+ */
+export function nextBoundary(run: DecodeRun, eventStep: number, scheduler: Scheduler, outbox: KvOutbox, membersOffer: boolean): number {
+  if (outbox.urgent) return Math.min(eventStep, run.steps);
+  const { decode, pool } = scheduler;
+  const left = run.steps - run.scheduled;
+  let next = run.steps;
+  if (left > 0) {
+    next = run.scheduled + decode.stepsWithNeed(pool.hashless, left) + 1;
+    if (decode.sharedWriters > 0) next = Math.min(next, run.scheduled + decode.stepsToCompletion(left));
+  }
+  if (membersOffer) {
+    // The step in flight may be one that completes a block.
+    const inFlight = run.scheduled > run.ended && decode.phaseCount[decode.iter % decode.blockTokens] !== 0;
+    next = Math.min(next, inFlight ? run.scheduled : run.scheduled + decode.stepsToCompletion(left));
+  }
+  return Math.min(next, run.steps);
+}

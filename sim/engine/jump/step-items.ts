@@ -1,0 +1,74 @@
+/** Running requests that are handled one by one, and what a step gives them. */
+import type { RequestSlots } from './request-slots.ts';
+import { NONE } from './segment-columns.ts';
+
+/** Items of one step in scheduled order: slot (NONE = aborted meanwhile) and number of tokens. */
+export class StepItems {
+  slot: Int32Array<ArrayBuffer> = new Int32Array(16);
+  tokens: Int32Array<ArrayBuffer> = new Int32Array(16);
+  count = 0;
+
+  add(s: number, n: number): void {
+    const at = this.count++;
+    if (at === this.slot.length) {
+      this.slot = doubled(this.slot);
+      this.tokens = doubled(this.tokens);
+    }
+    this.slot[at] = s;
+    this.tokens[at] = n;
+  }
+
+  /** Takes the item of a slot out and returns its tokens. */
+  remove(s: number): number {
+    let at = 0;
+    while (this.slot[at] !== s) at++;
+    const n = this.tokens[at]!;
+    this.slot.copyWithin(at, at + 1, this.count);
+    this.tokens.copyWithin(at, at + 1, this.count);
+    this.count--;
+    return n;
+  }
+
+  /** The tokens of this slot are lost. */
+  forget(s: number): void {
+    for (let i = 0; i < this.count; i++) if (this.slot[i] === s) this.slot[i] = NONE;
+  }
+}
+
+/** Slots outside the decode set, in running order. */
+export class LooseSlots {
+  slot: Int32Array<ArrayBuffer> = new Int32Array(16);
+  count = 0;
+  private readonly slots: RequestSlots;
+
+  constructor(slots: RequestSlots) {
+    this.slots = slots;
+  }
+
+  add(s: number): void {
+    if (this.count === this.slot.length) this.slot = doubled(this.slot);
+    const list = this.slot;
+    const { order } = this.slots;
+    let at = this.count++;
+    while (at > 0 && order[list[at - 1]!]! > order[s]!) {
+      list[at] = list[at - 1]!;
+      at--;
+    }
+    list[at] = s;
+  }
+
+  remove(s: number): void {
+    const list = this.slot;
+    let at = 0;
+    while (list[at] !== s) at++;
+    list.copyWithin(at, at + 1, this.count);
+    this.count--;
+  }
+}
+
+/** A column of twice the length with the same start. */
+export function doubled(column: Int32Array): Int32Array<ArrayBuffer> {
+  const wide = new Int32Array(column.length * 2);
+  wide.set(column);
+  return wide;
+}
