@@ -25,6 +25,8 @@ export class DecodeSet {
   readonly phaseHead: Int32Array;
   readonly phaseTail: Int32Array;
   readonly phaseCount: Int32Array;
+  /** Members that need or complete a block in a step whose iter has this remainder: phaseCount of it and of the next. */
+  readonly crossings: Int32Array;
   next: Int32Array;
   prev: Int32Array;
   offset: Float64Array;
@@ -45,6 +47,7 @@ export class DecodeSet {
     this.phaseHead = new Int32Array(blockTokens).fill(NONE);
     this.phaseTail = new Int32Array(blockTokens).fill(NONE);
     this.phaseCount = new Int32Array(blockTokens);
+    this.crossings = new Int32Array(blockTokens);
     this.next = new Int32Array(slots.capacity);
     this.prev = new Int32Array(slots.capacity);
     this.offset = new Float64Array(slots.capacity);
@@ -167,6 +170,7 @@ export class DecodeSet {
     this.phaseHead.fill(NONE);
     this.phaseTail.fill(NONE);
     this.phaseCount.fill(0);
+    this.crossings.fill(0);
     this.count = 0;
     this.offsetSum = 0;
     this.maxOffset = -Infinity;
@@ -194,6 +198,8 @@ export class DecodeSet {
     if (after === NONE) this.phaseTail[p] = s;
     else prev[after] = s;
     this.phaseCount[p]!++;
+    this.crossings[p]!++;
+    this.crossings[p === 0 ? this.blockTokens - 1 : p - 1]!++;
   }
 
   private unlinkPhase(s: number): void {
@@ -205,6 +211,8 @@ export class DecodeSet {
     if (after === NONE) this.phaseTail[p] = before;
     else this.prev[after] = before;
     this.phaseCount[p]!--;
+    this.crossings[p]!--;
+    this.crossings[p === 0 ? this.blockTokens - 1 : p - 1]!--;
   }
 
   private before(a: number, b: number): boolean {

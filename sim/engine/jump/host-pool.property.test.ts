@@ -8,6 +8,7 @@ import { RecordingSink } from '../worker-fixtures.ts';
 import { zeroCounters } from '../zero-counters.ts';
 import { HostPool } from './host-pool.ts';
 import { KvOutbox } from './kv-outbox.ts';
+import { NONE } from './segment-columns.ts';
 
 const RUNS = Number(process.env['KVCAST_RUNS'] ?? 300);
 
@@ -18,6 +19,7 @@ interface Job {
   readonly last: number;
   readonly id: number;
   readonly keys: readonly number[];
+  readonly written: number;
 }
 
 /** Inside neighbours of one branch the order is free. */
@@ -62,7 +64,14 @@ describe('HostPool', () => {
             if (op < 3) {
               expect(fast.find(leaf, depth, from)).toBe(slow.find(keys, from));
               if (op === 0 && fast.unread > 0) {
-                const job = { leaf, first: from, last: from + fast.unread, id: 0, keys: keys.slice(from, from + fast.unread) };
+                const job = {
+                  leaf,
+                  first: from,
+                  last: from + fast.unread,
+                  id: 0,
+                  keys: keys.slice(from, from + fast.unread),
+                  written: NONE,
+                };
                 fast.pin(leaf, job.first, job.last, 1);
                 slow.pin(job.keys, 1);
                 reads.push(job);
@@ -70,12 +79,12 @@ describe('HostPool', () => {
             } else if (op < 7) {
               const id = ids++;
               const offer = slow.offer(keys.slice(from));
-              expect(fast.offer(leaf, from, depth, id)).toBe(offer.full ? -1 : offer.keys.length);
-              if (offer.keys.length > 0) writes.push({ leaf, first: from, last: depth, id, keys: offer.keys });
+              expect(fast.offer(leaf, from, depth, id, a % 3 === 0 ? NONE : fast.hint)).toBe(offer.full ? -1 : offer.keys.length);
+              if (offer.keys.length > 0) writes.push({ leaf, first: from, last: depth, id, keys: offer.keys, written: fast.written });
             } else if (op < 9 && writes.length > 0) {
               const [job] = writes.splice(a % writes.length, 1);
               slow.ready(job!.keys);
-              expect(fast.ready(job!.leaf, job!.first, job!.last, job!.id)).toBe(job!.keys.length);
+              expect(fast.ready(job!.leaf, job!.first, job!.last, job!.id, b % 3 === 0 ? NONE : job!.written)).toBe(job!.keys.length);
             } else if (reads.length > 0) {
               const [job] = reads.splice(a % reads.length, 1);
               slow.pin(job!.keys, -1);

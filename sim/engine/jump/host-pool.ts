@@ -26,6 +26,9 @@ export class HostPool extends SegmentColumns {
   readonly capacity: number;
   /** Among the readable blocks of the last {@link find}: number before the first one that a load reads already. */
   unread = 0;
+  /** After an offer: a segment near its end, and the first one that it writes (NONE = it writes nothing). */
+  hint = NONE;
+  written = NONE;
   private pinned = 0;
   private writing = 0;
   private readonly outbox: KvOutbox;
@@ -108,9 +111,11 @@ export class HostPool extends SegmentColumns {
 
   /**
    * Takes slots for those of blocks [first, last) of a chain that are not there, all or nothing, and marks them as written by `job`;
-   * touches those that are. Returns the number of slots taken, or -1 if not enough can be evicted.
+   * touches those that are. Returns the number of slots taken, or -1 if not enough can be evicted. A segment near `first` as `hint`
+   * (any id will do) saves the walk from the start of the branch; {@link hint} is one for the next offer.
    */
-  offer(leaf: number, first: number, last: number, job: number): number {
+  offer(leaf: number, first: number, last: number, job: number, hint = NONE): number {
+    this.hint = hint;
     const entries = this.branches.path(leaf, last, pathBranch, pathLimit);
     this.wantedCount = 0;
     this.wantedBlocks = 0;
@@ -130,6 +135,7 @@ export class HostPool extends SegmentColumns {
       }
       this.evict(short);
     }
+    this.written = NONE;
     for (let i = 0; i < this.wantedCount; i++) this.write(this.wanted[3 * i]!, this.wanted[3 * i + 1]!, this.wanted[3 * i + 2]!, job);
     this.filled += wanted;
     this.writing += wanted;
@@ -140,7 +146,7 @@ export class HostPool extends SegmentColumns {
   private touchInOrder(branch: number, low: number, high: number): number {
     let evictable = 0;
     let x = low;
-    let s = this.chains.get(branch);
+    let s = this.startBelow(branch, low);
     while (s !== NONE && this.to[s]! <= low) s = this.next[s]!;
     while (s !== NONE && this.from[s]! < high) {
       this.touched++;
@@ -155,7 +161,11 @@ export class HostPool extends SegmentColumns {
       this.append(s, 1);
       const prev = this.prev[s]!;
       const next = this.next[s]!;
-      if (prev !== NONE && this.to[prev] === this.from[s]) this.mergeNext(prev);
+      this.hint = s;
+      if (prev !== NONE && this.to[prev] === this.from[s]) {
+        this.mergeNext(prev);
+        if (this.to[prev] === x) this.hint = prev;
+      }
       s = next;
     }
     this.want(branch, x, high);
@@ -189,12 +199,20 @@ export class HostPool extends SegmentColumns {
 
   private write(branch: number, from: number, to: number, job: number): void {
     let prev = NONE;
-    for (let p = this.chains.get(branch); p !== NONE && this.from[p]! < from; p = this.next[p]!) prev = p;
+    for (let p = this.startBelow(branch, from); p !== NONE && this.from[p]! < from; p = this.next[p]!) prev = p;
     const s = this.alloc(branch, from, to, 0);
     this.link(this.chains, s, prev);
     this.mark[s] = WRITING;
     this.holder[s] = job;
     this.append(s, 1);
+    this.hint = s;
+    if (this.written === NONE) this.written = s;
+  }
+
+  /** A segment of the branch that starts before `offset`, or its first one, or NONE. */
+  private startBelow(branch: number, offset: number): number {
+    const { hint } = this;
+    return hint !== NONE && this.branch[hint] === branch && this.from[hint]! < offset ? hint : this.chains.get(branch);
   }
 
   /** Removes the `n` oldest blocks that are neither read nor written; the caller has checked that they exist. */
@@ -233,23 +251,26 @@ export class HostPool extends SegmentColumns {
     return n;
   }
 
-  /** The blocks of [first, last) of a chain that `job` wrote are readable now. Returns their number. */
-  ready(leaf: number, first: number, last: number, job: number): number {
+  /**
+   * The blocks of [first, last) of a chain that `job` wrote are readable now. Returns their number. `written` = segment of the first
+   * of them, if known: such segments neither merge nor leave.
+   */
+  ready(leaf: number, first: number, last: number, job: number, written = NONE): number {
     const entries = this.branches.path(leaf, last, pathBranch, pathLimit);
     let blocks = 0;
     let start = 0;
     for (let i = 0; i < entries; i++) {
       const limit = pathLimit[i]!;
-      if (first < start + limit) blocks += this.readyRange(pathBranch[i]!, first - start, limit, job);
+      if (first < start + limit) blocks += this.readyRange(pathBranch[i]!, first - start, limit, job, written);
       start += limit;
     }
     this.writing -= blocks;
     return blocks;
   }
 
-  private readyRange(branch: number, low: number, high: number, job: number): number {
+  private readyRange(branch: number, low: number, high: number, job: number, written: number): number {
     let blocks = 0;
-    let s = this.chains.get(branch);
+    let s = written !== NONE && this.branch[written] === branch ? written : this.chains.get(branch);
     while (s !== NONE && this.from[s]! < high) {
       if (this.from[s]! >= low && this.mark[s] === WRITING && this.holder[s] === job) {
         blocks += this.to[s]! - this.from[s]!;

@@ -59,6 +59,8 @@ export class HostTraffic {
   private first = new Int32Array(16);
   private blocks = new Int32Array(16);
   private transfer = new Int32Array(16);
+  /** First segment of the host tier that a store writes. */
+  private written = new Int32Array(16);
   private readonly actions: (KvAction | null)[] = [];
   private readonly outcomes: (ActionOutcome | null)[] = [];
   private readonly spare: number[] = [];
@@ -97,9 +99,11 @@ export class HostTraffic {
     const offered = slots.offered[s]!;
     if (full <= offered) return true;
     const job = this.newJob();
-    const taken = this.tier.offer(slots.leaf[s]!, offered, full, job);
+    const taken = this.tier.offer(slots.leaf[s]!, offered, full, job, slots.hostHint[s]!);
+    slots.hostHint[s] = this.tier.hint;
     if (taken > 0) {
       this.startJob(job, STORE, s, slots.leaf[s]!, offered, full - offered, D2H, taken, tMs);
+      this.written[job] = this.tier.written;
       slots.stores[s]!++;
     } else this.spare.push(job);
     if (taken < 0) return false;
@@ -138,7 +142,7 @@ export class HostTraffic {
     const blockBytes = config.blockBytesPerGpu * config.gpus;
     this.doneSlot = s;
     if (kind === STORE) {
-      const written = this.tier.ready(leaf, first, last, job);
+      const written = this.tier.ready(leaf, first, last, job, this.written[job]);
       counters.hostWriteBytes += written * blockBytes;
       counters.hostStoredBlocks += written;
       slots.stores[s]!--;
@@ -282,7 +286,7 @@ export class HostTraffic {
     const kind = new Uint8Array(size);
     kind.set(this.kind);
     this.kind = kind;
-    for (const name of ['slot', 'leaf', 'first', 'blocks', 'transfer'] as const) {
+    for (const name of ['slot', 'leaf', 'first', 'blocks', 'transfer', 'written'] as const) {
       const wide = new Int32Array(size);
       wide.set(this[name]);
       this[name] = wide;

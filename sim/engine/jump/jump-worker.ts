@@ -432,23 +432,28 @@ export class JumpWorker implements Worker {
   private scheduleInRun(wanted: number): void {
     const { run, scheduler, pool, outbox } = this;
     const { decode } = scheduler;
-    const { phaseCount } = decode;
+    const { crossings } = decode;
     const bs = this.config.blockTokens;
-    const caching = this.config.prefixCaching;
-    let i = decode.iter % bs;
-    for (let k = run.scheduled; k < wanted; k++) {
-      const j = i + 1 === bs ? 0 : i + 1;
-      if (phaseCount[i] !== 0 || (caching && phaseCount[j] !== 0)) {
-        if (outbox.count > 0 && k >= this.eventStep) outbox.publish(run.endMs(this.eventStep));
-        const startMs = run.endMs(k);
-        this.crossingMs = startMs;
-        pool.expire(startMs, false);
-        scheduler.crossDecode();
-        if (outbox.count > 0) this.eventStep = k + 1;
+    let phase = decode.iter % bs;
+    let k = run.scheduled;
+    const last = decode.iter + wanted - k;
+    for (;;) {
+      while (k < wanted && crossings[phase] === 0) {
+        k++;
+        phase = phase + 1 === bs ? 0 : phase + 1;
       }
-      decode.iter++;
-      i = j;
+      if (k === wanted) break;
+      if (outbox.count > 0 && k >= this.eventStep) outbox.publish(run.endMs(this.eventStep));
+      const startMs = run.endMs(k);
+      this.crossingMs = startMs;
+      pool.expire(startMs, false);
+      decode.iter = last - wanted + k;
+      scheduler.crossDecode();
+      if (outbox.count > 0) this.eventStep = k + 1;
+      k++;
+      phase = phase + 1 === bs ? 0 : phase + 1;
     }
+    decode.iter = last;
     this.crossingMs = Number.NaN;
     run.scheduled = wanted;
   }

@@ -53,6 +53,8 @@ export class RequestSlots {
   hitHost = new Int32Array(16);
   loaded = new Uint8Array(16);
   offered = new Int32Array(16);
+  /** Segment of the host tier near the last offered block. */
+  hostHint = new Int32Array(16);
   stores = new Int32Array(16);
   /** Schedule() call that gave this slot tokens. */
   stamp = new Float64Array(16);
@@ -82,6 +84,7 @@ export class RequestSlots {
     this.hitHost[s] = 0;
     this.loaded[s] = 0;
     this.offered[s] = 0;
+    this.hostHint[s] = NONE;
     this.stores[s] = 0;
     this.stamp[s] = 0;
     return s;
