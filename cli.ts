@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The front door: wiring of commands. Each command is one function that lives with its subject and is loaded when asked for. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, type Help, Option } from 'commander';
+import { examplesOf } from './commands/examples.ts';
 import { VERSION } from './version.ts';
 
 const SHORT_HELP = `kvcast ${VERSION}: what happens if you route or retain KV cache differently?
@@ -38,7 +39,9 @@ export function createProgram(): Command {
     .version(VERSION, '-V, --version')
     .exitOverride()
     .showSuggestionAfterError(false)
-    .enablePositionalOptions();
+    .enablePositionalOptions()
+    .configureOutput({ getOutHelpWidth: () => 100, getErrHelpWidth: () => 100 })
+    .configureHelp({ formatHelp: (command, help) => helpText(command, help) });
   program.helpInformation = () => LONG_HELP;
   program.addHelpCommand(false);
   program.allowExcessArguments(true).action(() => {
@@ -67,7 +70,7 @@ export function createProgram(): Command {
       await (await import('./commands/simulation.ts')).compare(scenario, options);
     });
   simulation(program.command('sweep <scenario>').description('One row per value of an axis: what a parameter does.'))
-    .requiredOption('--sweep <AXIS>', 'ttl=5m,15m,1h  workers=4..16:4  workers=1..64*2; repeatable', collect, [])
+    .option('--sweep <AXIS>', 'ttl=5m,15m,1h  workers=4..16:4  workers=1..64*2; repeatable', collect)
     .option('--baseline <ARM>', 'reference inside each point')
     .action(async (scenario, options) => {
       await (await import('./commands/simulation.ts')).sweep(scenario, options);
@@ -98,7 +101,7 @@ export function createProgram(): Command {
 }
 
 function traceCommands(program: Command): void {
-  const trace = program.command('trace').description('What agents did: inspect and convert traces.');
+  const trace = program.command('trace').description('What agents did: inspect and convert traces.').addHelpCommand(false);
   reading(trace.command('inspect <file>').description('Statistics, reuse, TTL curve, hygiene findings. FILE: file, directory or -'))
     .option('--context-limit <TOKENS>', 'count requests above this many tokens', integer('--context-limit'))
     .action(async (file, options) => {
@@ -111,6 +114,34 @@ function traceCommands(program: Command): void {
     .action(async (file, options) => {
       await (await import('./commands/trace.ts')).convert(file, options);
     });
+}
+
+/** What it does, how it is called, examples to copy, options: within 100 columns. */
+function helpText(command: Command, help: Help): string {
+  const name = help
+    .commandUsage(command)
+    .replace(/^kvcast /, '')
+    .replace(/ \[options\].*$/, '');
+  const rows = [
+    ...help.visibleCommands(command).map((c) => [help.subcommandTerm(c), c.description()] as const),
+    ...help.visibleOptions(command).map((o) => [help.optionTerm(o), optionText(o)] as const),
+  ];
+  const wide = Math.max(...rows.map(([term]) => term.length));
+  return [
+    command.description(),
+    `Usage: ${help.commandUsage(command)}`,
+    ...examplesOf(name).map((example) => `  ${example}`),
+    'Options:',
+    ...rows.map(([term, text]) => `  ${term.padEnd(wide)}  ${text}`),
+    'Global options and exit codes: kvcast --help',
+    '',
+  ].join('\n');
+}
+
+function optionText(option: Option): string {
+  const choices = option.argChoices === undefined ? '' : `: ${option.argChoices.join(', ')}`;
+  const fallback = typeof option.defaultValue === 'string' ? ` (default ${option.defaultValue})` : '';
+  return `${option.description}${choices}${fallback}`;
 }
 
 /** Options of every command. */
@@ -137,20 +168,20 @@ function reading(command: Command): Command {
 function simulation(command: Command): Command {
   return output(command)
     .option('-o, --out <DIR>', 'result directory')
-    .option('--set <PATH=VALUE>', 'override a leaf, repeatable', collect, [])
+    .option('--set <PATH=VALUE>', 'override a leaf, repeatable', collect)
     .option('--seed <N>', 'root seed', integer('--seed'))
     .option('--reps <N>', 'replications', integer('--reps'))
     .option('--jobs <N>', 'threads', integer('--jobs'))
     .addOption(new Option('--executor <NAME>', 'where jobs run').choices(['local', 'threads']))
-    .option('--reporter <name[:file]>', 'text or json, repeatable', collect, [])
-    .option('--metric <EXPR>', 'add a metric, repeatable', collect, [])
+    .option('--reporter <name[:file]>', 'text or json, repeatable', collect)
+    .option('--metric <EXPR>', 'add a metric, repeatable', collect)
     .option('--only-rep <N>', 'one replication', integer('--only-rep'))
     .option('--verify', 'run everything twice and compare hashes')
     .option('--time-limit <D>', 'stop adding replications after this wall time')
     .option('--force', 'write into a directory of other origin');
 }
 
-function collect(value: string, list: string[]): string[] {
+function collect(value: string, list: string[] = []): string[] {
   return [...list, value];
 }
 
@@ -161,7 +192,13 @@ function integer(name: string): (text: string) => number {
   };
 }
 
+/** `kvcast … | head`: a reader that leaves early is no failure; what was computed is stored, the rest is not printed. */
+function readerLeft(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+}
+
 async function main(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', readerLeft);
   const program = createProgram();
   try {
     await program.parseAsync(process.argv);

@@ -2,6 +2,7 @@
 import { type Command, CommanderError } from 'commander';
 import { formatProblem, UserError } from '../control/user-error.ts';
 import { nearest } from '../scenarios/spelling.ts';
+import { interruptionCode } from './exit-code.ts';
 import { terminalOf } from './terminal.ts';
 
 /** Prints the failure and sets the exit code. Help and version requests are no failures. */
@@ -20,6 +21,15 @@ export async function fail(error: unknown, program: Command): Promise<void> {
   if (error instanceof UserError) {
     terminal.diagnostics(error.problems.map((p) => ({ severity: p.severity, text: formatProblem(p) })));
     process.exitCode = error.exitCode;
+    return;
+  }
+  if ((error as { code?: string }).code === 'EPIPE') {
+    process.exitCode = 130;
+    return;
+  }
+  if ((error as Error).name === 'NothingCompleteError') {
+    terminal.note(`interrupted: ${(error as Error).message}; no result is written`);
+    process.exitCode = interruptionCode();
     return;
   }
   if ((error as Error).name === 'StuckError') {

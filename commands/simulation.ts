@@ -4,6 +4,7 @@ import { formatProblem, UserError } from '../control/user-error.ts';
 import { durationText, liveProgress, plainProgress } from '../reports/progress.ts';
 import type { Terminal } from '../reports/terminal.ts';
 import { comparisonText } from '../reports/text/comparison.ts';
+import { thousands } from '../reports/text/numbers.ts';
 import { runText } from '../reports/text/run.ts';
 import { type LoadedScenario, loadScenario } from '../scenarios/load-scenario.ts';
 import { parseScalar } from '../scenarios/scalars.ts';
@@ -11,7 +12,7 @@ import { policyCatalogue } from '../sim/experiment/policies.ts';
 import type { Result } from '../sim/experiment/result.ts';
 import { type PointOptions, type PointOutcome, simulatePoint } from '../sim/experiment/simulate-point.ts';
 import { VERSION } from '../version.ts';
-import { exitOf } from './exit-code.ts';
+import { exitOf, raiseExit } from './exit-code.ts';
 import { interruption } from './interruption.ts';
 import { writeReports } from './reporters.ts';
 import { type OutputOptions, terminalOf } from './terminal.ts';
@@ -44,12 +45,22 @@ export async function demo(options: SimulationOptions): Promise<void> {
 
 /** `kvcast run SCENARIO…` */
 export async function run(scenarios: readonly string[], options: SimulationOptions): Promise<void> {
-  for (const scenario of scenarios) await one('run', scenario, options, `kvcast run ${scenario}`);
+  if (scenarios.length > 1 && (options.json === true || options.out !== undefined || (options.reporter ?? []).length > 0))
+    throw new UserError({
+      severity: 'error',
+      code: 'E_USAGE',
+      message: `got ${scenarios.length} scenarios, expected one with --json, --reporter or --out`,
+      hint: 'Run them one by one',
+    });
+  for (const scenario of scenarios) {
+    await one('run', scenario, options, `kvcast run ${shellWord(scenario)}`);
+    if (process.exitCode === 130 || process.exitCode === 143) return;
+  }
 }
 
 /** `kvcast compare SCENARIO` */
 export async function compare(scenario: string, options: SimulationOptions): Promise<void> {
-  await one('compare', scenario, options, `kvcast compare ${scenario}`);
+  await one('compare', scenario, options, `kvcast compare ${shellWord(scenario)}`);
 }
 
 /** Loads a scenario with the flags of a command and prints its warnings. */
@@ -75,9 +86,9 @@ async function one(command: Result['command'], scenario: string, options: Simula
       ...pointOptions(command, loaded, options, stop.signal, base),
       out: options.out ?? `kvcast-out/${loaded.settings.name}`,
       onStart: ({ plan, replications, threads, sessions }) => {
-        const arms = plan.arms.length === 1 ? '1 arm' : `${plan.arms.length} arms`;
+        const arms = counted(plan.arms.length, 'arm');
         terminal.note(
-          `kvcast ${VERSION} · ${plan.name} · ${arms} x ${replications} replications · ${sessions} sessions each · ${threads} thread${threads === 1 ? '' : 's'}`,
+          `kvcast ${VERSION} · ${plan.name} · ${arms} x ${counted(replications, 'replication')} · ${counted(sessions, 'session')} each · ${counted(threads, 'thread')}`,
         );
       },
       onProgress: (facts) => terminal.progress(liveProgress(facts), plainProgress(facts), performance.now()),
@@ -120,24 +131,39 @@ function report(outcome: PointOutcome, command: Result['command'], options: Simu
   const turns = conducted.results.flat().reduce((sum, r) => sum + r.facts.turns, 0);
   const rate = Math.round((turns / conducted.wallMs) * 1000);
   terminal.note(
-    `${conducted.results.flat().length} runs in ${durationText(conducted.wallMs)} · ${turns.toLocaleString('en-US')} requests, ${rate.toLocaleString('en-US')} requests/s${outcome.folder === null ? '' : ` · wrote ${outcome.folder}/result.json`}`,
+    `${counted(conducted.results.flat().length, 'run')} in ${durationText(conducted.wallMs)} · ${turns.toLocaleString('en-US')} requests, ${rate.toLocaleString('en-US')} requests/s${outcome.folder === null ? '' : ` · wrote ${outcome.folder}/result.json`}`,
   );
   const text = (paint: typeof terminal.paint) =>
     command === 'run' || result.arms.length < 2 ? runText(result, paint) : comparisonText(result, paint);
+  if (command === 'compare' && result.arms.length < 2)
+    terminal.diagnostics([
+      { severity: 'warning', text: `one arm (${result.arms[0]!.name}): nothing to compare. Add matrix or arms, or use kvcast run` },
+    ]);
   writeReports(options, terminal, { text, json: () => outcome.json });
-  if (result.truncated) terminal.note(`interrupted: ${result.trust.replications} complete replications kept`);
-  process.exitCode = exitOf(result, options, { interrupted: result.truncated });
+  if (result.truncated)
+    terminal.note(`interrupted: wrote ${outcome.folder} (${result.trust.replications} of ${result.trust.planned} replications)`);
+  raiseExit(exitOf(result, options));
 }
 
 /** The command with the flags that decide the result, nothing of this machine. */
-function reproduceText(base: string, loaded: LoadedScenario, options: SimulationOptions): string {
-  const flags = [...(options.set ?? []).map((s) => `--set ${s}`), `--seed ${loaded.settings.seed}`];
+export function reproduceText(base: string, loaded: LoadedScenario, options: SimulationOptions): string {
+  const flags = [...(options.set ?? []).map((s) => `--set ${shellWord(s)}`), `--seed ${loaded.settings.seed}`];
   if (options.reps !== undefined) flags.push(`--reps ${options.reps}`);
-  if (options.arm !== undefined) flags.push(`--arm ${options.arm}`);
-  if (options.baseline !== undefined) flags.push(`--baseline ${options.baseline}`);
+  if (options.arm !== undefined) flags.push(`--arm ${shellWord(options.arm)}`);
+  if (options.baseline !== undefined) flags.push(`--baseline ${shellWord(options.baseline)}`);
   if (options.onlyRep !== undefined) flags.push(`--only-rep ${options.onlyRep}`);
-  for (const metric of options.metric ?? []) flags.push(`--metric '${metric}'`);
+  for (const metric of options.metric ?? []) flags.push(`--metric ${shellWord(metric)}`);
   return `${base} ${flags.join(' ')}`;
+}
+
+/** A word as a shell reads it back: quoted where it holds more than letters, digits and harmless signs. */
+export function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** `1 run`, `40 runs` */
+export function counted(n: number, thing: string): string {
+  return `${thousands(n)} ${thing}${n === 1 ? '' : 's'}`;
 }
 
 function wallTime(text: string): number {
@@ -161,7 +187,7 @@ async function stdin(): Promise<string> {
 }
 
 /** `kvcast sweep SCENARIO --sweep AXIS` */
-export async function sweep(scenario: string, options: SimulationOptions & { readonly sweep: readonly string[] }): Promise<void> {
+export async function sweep(scenario: string, options: SimulationOptions & { readonly sweep?: readonly string[] }): Promise<void> {
   const { sweepScenario } = await import('./sweep.ts');
   await sweepScenario(scenario, options);
 }

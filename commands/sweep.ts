@@ -3,29 +3,31 @@ import { UserError } from '../control/user-error.ts';
 import { durationText, liveProgress, plainProgress } from '../reports/progress.ts';
 import { sweepText } from '../reports/text/sweep.ts';
 import { axisFromFile, combineAxes, parseSweepFlag } from '../scenarios/sweep-axes.ts';
+import { strongestExit } from '../sim/experiment/exit-state.ts';
 import { roundNumber } from '../sim/experiment/result-json.ts';
-import { defaultJobs, simulatePoint } from '../sim/experiment/simulate-point.ts';
+import { defaultJobs, NothingCompleteError, simulatePoint } from '../sim/experiment/simulate-point.ts';
 import { ResultStore } from '../sim/experiment/store.ts';
 import { reduceSweep } from '../sim/experiment/sweep.ts';
 import { ThreadExecutor, threadsAvailable } from '../sim/experiment/thread-executor.ts';
 import { VERSION } from '../version.ts';
-import { exitOf } from './exit-code.ts';
+import { exitOf, interruptionCode, raiseExit } from './exit-code.ts';
 import { interruption } from './interruption.ts';
 import { writeReports } from './reporters.ts';
-import { load, pointOptions, type SimulationOptions } from './simulation.ts';
+import { counted, load, pointOptions, reproduceText, type SimulationOptions, shellWord } from './simulation.ts';
 import { terminalOf } from './terminal.ts';
 
 const PARETO_SECOND = 'cost.usdPerHour';
 
 /** Simulates every point; one row per point and arm. */
-export async function sweepScenario(scenario: string, options: SimulationOptions & { readonly sweep: readonly string[] }): Promise<void> {
+export async function sweepScenario(scenario: string, options: SimulationOptions & { readonly sweep?: readonly string[] }): Promise<void> {
   const terminal = terminalOf(options);
   const loaded = await load(scenario, options, terminal);
   const notices: string[] = [];
   const written = loaded.scenario.sweep;
+  const asked = options.sweep ?? [];
   const axes =
-    options.sweep.length > 0
-      ? options.sweep.map((text) => parseSweepFlag(loaded.tree, text, notices))
+    asked.length > 0
+      ? asked.map((text) => parseSweepFlag(loaded.tree, text, notices))
       : (written?.axes ?? []).map((axis, i) =>
           axisFromFile(
             loaded.tree,
@@ -51,9 +53,9 @@ export async function sweepScenario(scenario: string, options: SimulationOptions
   const stop = interruption(terminal);
   const started = performance.now();
   const done: Parameters<typeof reduceSweep>[1][number][] = [];
-  const flags = options.sweep.map((s) => `--sweep ${s}`).join(' ');
+  const flags = asked.map((s) => `--sweep ${shellWord(s)}`).join(' ');
   terminal.note(
-    `kvcast ${VERSION} · ${loaded.settings.name} · ${points.length} points x ${loaded.arms.length} arm${loaded.arms.length === 1 ? '' : 's'} · ${executor?.parallelism ?? 1} threads`,
+    `kvcast ${VERSION} · ${loaded.settings.name} · ${counted(points.length, 'point')} x ${counted(loaded.arms.length, 'arm')} · ${counted(executor?.parallelism ?? 1, 'thread')}`,
   );
   try {
     for (const [i, point] of points.entries()) {
@@ -68,8 +70,9 @@ export async function sweepScenario(scenario: string, options: SimulationOptions
           derived,
           { ...options, metric: [...(options.metric ?? []), PARETO_SECOND] },
           stop.signal,
-          `kvcast sweep ${scenario} ${flags}`,
+          `kvcast sweep ${shellWord(scenario)} ${flags}`.trim(),
         ),
+        reproduce: reproduceText(`kvcast sweep ${shellWord(scenario)} ${flags}`.trim(), loaded, options),
         out: null,
         ...(executor === undefined ? {} : { shared: executor }),
         onStart: () => undefined,
@@ -88,26 +91,27 @@ export async function sweepScenario(scenario: string, options: SimulationOptions
       done.push({ values, result: outcome.result });
       terminal.detail(`point ${i + 1}/${points.length} ${JSON.stringify(values)} in ${durationText(outcome.conducted.wallMs)}`);
     }
+  } catch (error) {
+    if (!(error instanceof NothingCompleteError)) throw error;
   } finally {
     stop.dispose();
     await executor?.close();
   }
-  const interrupted = stop.signal.aborted;
-  if (done.length === 0) {
-    process.exitCode = 130;
-    return;
-  }
+  const interrupted = stop.signal.aborted && done.length < points.length;
+  if (done.length === 0) throw new NothingCompleteError(`no point of ${loaded.settings.name} was complete`);
   const document = reduceSweep(
     axes.map((a) => ({ label: a.label, path: a.path, values: a.values.map(String) })),
     done,
     [done[0]!.result.scenario.primary, PARETO_SECOND],
+    { points: points.length, interrupted },
   );
   const json = `${JSON.stringify(document, roundNumber, 2)}\n`;
   store.write('result.json', json);
-  terminal.note(`${done.length} points in ${durationText(performance.now() - started)} · wrote ${folder}/result.json`);
+  terminal.note(`${counted(done.length, 'point')} in ${durationText(performance.now() - started)} · wrote ${folder}/result.json`);
   writeReports(options, terminal, {
-    text: (paint) => `${interrupted ? `PARTIAL: ${done.length} of ${points.length} points.\n` : ''}${sweepText(document, paint)}`,
+    text: (paint) =>
+      `${interrupted ? `PARTIAL: first ${done.length} of ${counted(points.length, 'point')}.\n` : ''}${sweepText(document, paint)}`,
     json: () => json,
   });
-  process.exitCode = exitOf(done[0]!.result, options, { interrupted });
+  raiseExit(strongestExit([interrupted ? interruptionCode() : 0, ...done.map((point) => exitOf(point.result, options))]));
 }

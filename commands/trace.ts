@@ -27,6 +27,7 @@ export async function convert(
   print(
     await runTraceConvert({ input: file, to, output, strict, ...reading(options), ...(pauses === undefined ? {} : { pauses }) }),
     options,
+    output !== '-',
   );
 }
 
@@ -39,9 +40,11 @@ function reading({ format, traceBlockTokens, skipBad, notBefore }: ReadingOption
   };
 }
 
-function print(output: CommandOutput, options: OutputOptions): void {
+function print(output: CommandOutput, options: OutputOptions, resultIsText = true): void {
   const terminal = terminalOf(options);
-  if (output.stdout !== '') terminal.result(output.stdout);
+  // With `-o -` the trace itself is the result; what was lost is said beside it.
+  if (output.stdout !== '' && resultIsText) terminal.result(output.stdout);
+  else if (output.stdout !== '') terminal.note(output.stdout.trimEnd());
   for (const line of output.notices) {
     const diagnostic = /^(error|warning) /.exec(line);
     if (diagnostic === null) terminal.note(line);

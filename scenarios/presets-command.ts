@@ -59,10 +59,26 @@ function listOf(kind: string, store: PresetStore, policies: PolicyCatalogue): st
     .filter((policy) => policy.kind === kind)
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.version - b.version));
   const refs = found.map((policy) => `${policy.name}@${policy.version}`);
-  const fixed = Math.max(...refs.map((ref) => ref.length)) + Math.max(...found.map((policy) => policy.title.length)) + 16;
-  return alignColumns(
-    found.map((policy, i) => [refs[i]!, policy.title, parameterList(policy, WIDTH - fixed - 2), policy.confidence ?? '-']),
-  );
+  const longest = (texts: readonly string[]): number => Math.max(...texts.map((text) => text.length));
+  const fixed = longest(refs) + longest(found.map((policy) => policy.title)) + 16;
+  const rows = found.map((policy, i) => [refs[i]!, policy.title, parameterList(policy, WIDTH - fixed - 2), policy.confidence ?? '-']);
+  const lines = alignColumns(rows);
+  if (longest(lines) <= WIDTH - 2) return lines;
+  // Long titles: the name and what it takes on one line, the title below.
+  return found.flatMap((policy, i) => [
+    `${refs[i]!.padEnd(longest(refs))}  ${parameterList(policy, WIDTH - longest(refs) - 32)}  (${policy.confidence ?? '-'})`,
+    ...wrapped(policy.title, WIDTH - 6).map((line) => `    ${line}`),
+  ]);
+}
+
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const line = lines[lines.length - 1]!;
+    if (line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines;
 }
 
 /** `with: ttl (required), refresh, …`, cut to about `width` columns. */
@@ -101,7 +117,12 @@ function onePreset(kind: string, name: string, store: PresetStore, policies: Pol
   const preset = ref === undefined ? undefined : store.load(kind as PresetKind, ref);
   if (preset === undefined) return unknown(kind, name, store.list(kind as PresetKind));
   const facts = preset.facts.map((fact) => [`  ${fact.path}`, String(fact.value), fact.confidence, fact.source]);
-  return { stdout: [`${preset.ref}  ${preset.description}`, ...alignColumns(facts), `  sha256 ${preset.sha256}`], stderr: [], exitCode: 0 };
+  const lines = alignColumns(facts).flatMap((line, i) =>
+    line.length <= WIDTH
+      ? [line]
+      : [line.slice(0, line.length - facts[i]![3]!.length).trimEnd(), ...wrapped(facts[i]![3]!, WIDTH - 6).map((l) => `      ${l}`)],
+  );
+  return { stdout: [`${preset.ref}  ${preset.description}`, ...lines, `  sha256 ${preset.sha256}`], stderr: [], exitCode: 0 };
 }
 
 function unknown(kind: string, name: string, refs: readonly string[]): CommandOutput {

@@ -42,7 +42,7 @@ export async function runTraceConvert(options: ConvertOptions): Promise<CommandO
   const result = await convertTrace({ ...options, input: bundledTracePath(options.input) ?? options.input });
   const number = (n: number): string => n.toLocaleString('en-US');
   const units = result.target === 'kvcast' ? ['sessions', 'requests'] : ['plays', 'rows'];
-  const wrote = `wrote ${options.output} · ${number(result.sessions)} ${units[0]} · ${number(result.requests)} ${units[1]}`;
+  const wrote = `wrote ${options.output === '-' ? 'stdout' : options.output} · ${number(result.sessions)} ${units[0]} · ${number(result.requests)} ${units[1]}`;
   const refused = `error E_TRACE_LOSS ${options.output}: nothing written, ${result.losses.length} kinds of loss. Drop --strict to accept them.`;
   const notices = [...result.notices.map((n) => `warning ${n}`), result.written ? wrote : refused];
   return { stdout: lossText(result.losses), notices, exitCode: result.written ? 0 : 3 };

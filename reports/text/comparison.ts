@@ -4,7 +4,8 @@ import { axisFor, axisLabels, intervalMark, stackedBar } from './bars.ts';
 import { labelOf, labelWithUnit } from './labels.ts';
 import { decimalsFor, fixed, signed } from './numbers.ts';
 import type { Paint } from './paint.ts';
-import { alignDecimals, type Cell, padStart, table, width, wrap } from './table.ts';
+import { alignDecimals, type Cell, padEnd, padStart, table, width, wrap } from './table.ts';
+import { notAvailable, tailOf } from './tail.ts';
 import { trustLines } from './trust.ts';
 import { verdictMark, verdictText, verdictTone } from './verdicts.ts';
 
@@ -27,7 +28,9 @@ export function comparisonText(result: Result, paint: Paint): string {
 
 /** First line of a partial result. */
 export function partialBanner(result: Result): string[] {
-  return [`PARTIAL: first ${result.trust.replications} replications per arm; intervals hold for those.`];
+  const { replications: n, planned } = result.trust;
+  const first = `PARTIAL: first ${n} of up to ${planned} replications per arm;`;
+  return [`${first} ${n > 1 ? 'intervals hold for those.' : 'no interval yet.'}`];
 }
 
 /** One sentence built from table rows, plus what carries it. */
@@ -38,10 +41,10 @@ function answer(result: Result, paint: Paint): string[] {
   const judged = rows.filter((r) => r.verdict === 'improved' || r.verdict === 'regressed');
   const best = [...(judged.length > 0 ? judged : rows)].sort((a, b) => betterFirst(a, b))[0]!;
   const first = `${best.arm}: ${label} ${delta(best)} against ${best.vs}.`;
-  const lines = [paint(first, 'strong')];
+  const lines = wrap(first, COLUMNS).map((line) => paint(line, 'strong'));
   const rest = rows.filter((r) => r !== best);
   if (rest.length === 0) return lines;
-  const parts = rest.map((r) => `${r.arm} ${r.verdict === 'inconclusive' ? 'is inconclusive' : `${signedDelta(r)} ${r.unit}`}`);
+  const parts = rest.map((r) => `${r.arm} ${r.verdict === 'inconclusive' ? 'inconclusive' : `${signedDelta(r)} ${r.unit}`}`);
   lines.push(...wrap(`Beside it: ${parts.join('; ')}.`, COLUMNS));
   return lines;
 }
@@ -52,13 +55,19 @@ function betterFirst(a: ComparisonRow, b: ComparisonRow): number {
 }
 
 function signedDelta(row: ComparisonRow): string {
-  return signed(row.delta!, decimalsFor((row.hi! - row.lo!) / 2, row.delta!));
+  return signed(row.delta!, decimalsOf(row));
+}
+
+/** One replication has a difference but no interval. */
+function decimalsOf(row: ComparisonRow): number {
+  return decimalsFor(row.lo === null || row.hi === null ? null : (row.hi - row.lo) / 2, row.delta!);
 }
 
 /** `-24.1 % [-26.2, -22.0]` */
 export function delta(row: ComparisonRow): string {
-  const d = decimalsFor((row.hi! - row.lo!) / 2, row.delta!);
-  return `${signed(row.delta!, d)} ${row.unit} [${signed(row.lo!, d)}, ${signed(row.hi!, d)}]`;
+  const d = decimalsOf(row);
+  const interval = row.lo === null || row.hi === null ? '(one replication: no interval)' : `[${signed(row.lo, d)}, ${signed(row.hi, d)}]`;
+  return `${signed(row.delta!, d)} ${row.unit} ${interval}`;
 }
 
 /** The interval plot takes what 100 columns leave to it. */
@@ -76,13 +85,13 @@ function forestLines(result: Result, plotColumns: number, paint: Paint): string[
   const label = labelOf(expr, metrics[0]?.unit ?? '');
   const drawn = rows.filter((r) => r.delta !== null);
   const axis = axisFor(
-    drawn.flatMap((r) => [r.lo!, r.hi!]),
+    drawn.flatMap((r) => [r.lo ?? r.delta!, r.hi ?? r.delta!]),
     plotColumns,
   );
   const deltas = alignDecimals(drawn.map(signedDelta));
   const intervals = drawn.map((r) => {
-    const d = decimalsFor((r.hi! - r.lo!) / 2, r.delta!);
-    return [signed(r.lo!, d), signed(r.hi!, d)] as const;
+    const d = decimalsOf(r);
+    return r.lo === null || r.hi === null ? (['', ''] as const) : ([signed(r.lo, d), signed(r.hi, d)] as const);
   });
   const wlo = Math.max(0, ...intervals.map((i) => i[0].length));
   const whi = Math.max(0, ...intervals.map((i) => i[1].length));
@@ -100,24 +109,30 @@ function forestLines(result: Result, plotColumns: number, paint: Paint): string[
     const i = drawn.findIndex((r) => r.arm === arm);
     const m = metrics.findIndex((r) => r.arm === arm);
     const mean = m < 0 ? '-' : means[m]!;
-    if (arm === result.scenario.baseline) return [`  ${arm}`, mean, dim('baseline')];
+    if (arm === result.scenario.baseline) return [`  ${arm}`, mean];
     if (i < 0) return [`  ${arm}`, mean, dim('n/a')];
     const row = drawn[i]!;
-    const span = `[${padStart(intervals[i]![0], wlo)}, ${padStart(intervals[i]![1], whi)}]`;
+    const span = row.lo === null ? 'n/a' : `[${padStart(intervals[i]![0], wlo)}, ${padStart(intervals[i]![1], whi)}]`;
     const tone = verdictTone(row.verdict);
     return [
       `  ${arm}`,
       mean,
       deltas[i]!,
       span,
-      { text: intervalMark(axis, row.lo, row.delta, row.hi), tone },
+      { text: intervalMark(axis, row.lo ?? row.delta, row.delta, row.hi ?? row.delta), tone },
       { text: row.verdict === null ? '' : verdictText(row.verdict), tone },
     ];
   });
-  return table(
+  const printed = table(
     [{ align: 'left' }, { align: 'right' }, { align: 'right' }, { align: 'left' }, { align: 'left', gap: 1 }, { align: 'left', gap: 1 }],
     [head, ...lines],
     paint,
+  );
+  // The word may run on under the columns that the baseline leaves empty.
+  const names = Math.max(width(expr), ...result.arms.map((a) => width(a.name) + 2));
+  const meanWidth = Math.max(width(`mean, ${label.unit}`), ...means.map(width));
+  return printed.map((line, i) =>
+    i === printed.length - 1 ? `${padEnd(line, names + 2 + meanWidth)}  ${paint('baseline', 'dim')}` : line,
   );
 }
 
@@ -141,16 +156,11 @@ function orderedArms(result: Result): string[] {
 
 /** `574 ±27`, or `n/a`. */
 export function meanText(row: MetricRow, factor: number): string {
-  if (row.mean === null) return 'n/a';
+  if (row.mean === null || tailOf(row) === 'none') return notAvailable(row);
   const half = row.lo === null || row.hi === null ? null : ((row.hi - row.lo) / 2) * factor;
   const d = decimalsFor(half, row.mean * factor);
-  const thin = isThin(row) ? '†' : '';
+  const thin = tailOf(row) === 'thin' ? '†' : '';
   return half === null ? `${fixed(row.mean * factor, d)}${thin}` : `${fixed(row.mean * factor, d)} ±${fixed(half, d)}${thin}`;
-}
-
-function isThin(row: MetricRow): boolean {
-  const q = /\.p\(([\d.]+)\)$/.exec(row.expr);
-  return q !== null && row.samples !== undefined && row.samples * (1 - Number(q[1]) / 100) < 5;
 }
 
 const PER_TABLE = 4;

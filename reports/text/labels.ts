@@ -32,6 +32,7 @@ const KNOWN: Readonly<Record<string, Label>> = {
   'load.imbalance': { label: 'load imbalance', unit: '', factor: 1 },
   'engine.utilization': { label: 'utilisation', unit: '%', factor: 100 },
   'engine.preemptions': { label: 'preemptions', unit: '', factor: 1 },
+  'cost.usdPerHour': { label: 'cost', unit: 'USD/h', factor: 1 },
   'cost.usdPerSession': { label: 'cost per session', unit: 'USD', factor: 1 },
 };
 

@@ -26,6 +26,7 @@ const ASCII = '+x~d|#=:|-o||._-:=+*#*~><.       ';
 const TABLE = new Map([...UNICODE].map((c, i) => [c, ASCII[i] ?? '?'] as const));
 TABLE.set('█', '#');
 TABLE.set('•', '*');
+TABLE.set('†', '^');
 TABLE.set('×', 'x');
 
 /** Replaces every non-ASCII sign by one ASCII sign of the same width. */

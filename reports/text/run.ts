@@ -5,7 +5,8 @@ import { labelOf, labelWithUnit } from './labels.ts';
 import { decimalsFor, fixed, thousands } from './numbers.ts';
 import type { Paint } from './paint.ts';
 import { alignDecimals, type Cell, table } from './table.ts';
-import { trustLines } from './trust.ts';
+import { notAvailable, tailOf } from './tail.ts';
+import { stoppedText, trustLines } from './trust.ts';
 
 /** Lines of a run: every arm with its metrics; differences are the business of `compare`. */
 export function runText(result: Result, paint: Paint): string {
@@ -37,7 +38,7 @@ function armBlock(result: Result, arm: string, paint: Paint): string[] {
   const head = primary.mean === null ? 'n/a' : `${headline(primary, label.factor)} ${label.unit}`.trim();
   const n = result.trust.replications;
   const many = `${n} replication${n === 1 ? '' : 's'}`;
-  const answer = `${arm}: ${label.label} ${head}, ${many}${n > 1 ? `, stopped: ${result.trust.stopped}` : ''}.`;
+  const answer = `${arm}: ${label.label} ${head}, ${many}${n > 1 ? ` (${stoppedText(result)})` : ''}.`;
   const texts = rows.map((r) => valueTexts(r));
   const means = alignDecimals(texts.map((t) => t[0]));
   const lines = rows.map((r, i): (Cell | string)[] => [`  ${labelWithUnit(labelOf(r.expr, r.unit, scaleOf(r)))}`, means[i]!, texts[i]![1]]);
@@ -61,11 +62,12 @@ function headline(row: MetricRow, factor: number): string {
 }
 
 function valueTexts(row: MetricRow): [string, string] {
-  if (row.mean === null) return ['n/a', ''];
+  if (row.mean === null || tailOf(row) === 'none') return [notAvailable(row), ''];
   const { factor } = labelOf(row.expr, row.unit, scaleOf(row));
   const half = row.lo === null || row.hi === null ? null : ((row.hi - row.lo) / 2) * factor;
   const d = decimalsFor(half, row.mean * factor);
-  return [fixed(row.mean * factor, d), half === null ? '' : `[${fixed(row.lo! * factor, d)}, ${fixed(row.hi! * factor, d)}]`];
+  const thin = tailOf(row) === 'thin' ? '†' : '';
+  return [`${fixed(row.mean * factor, d)}${thin}`, half === null ? '' : `[${fixed(row.lo! * factor, d)}, ${fixed(row.hi! * factor, d)}]`];
 }
 
 function scaleOf(row: MetricRow): string | undefined {

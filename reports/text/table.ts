@@ -61,6 +61,20 @@ export function padStart(text: string, columns: number): string {
   return ' '.repeat(Math.max(0, columns - width(text))) + text;
 }
 
+const FIXED_BLANK = '\u00a0';
+
+/** Joins items by ` · ` and breaks only between items. */
+export function wrapItems(items: readonly string[], columns: number, hang = 0): string[] {
+  const text = items.map((item) => item.replaceAll(' ', FIXED_BLANK)).join(`${FIXED_BLANK}· `);
+  return wrap(text, columns, hang).map((line) => line.replaceAll(FIXED_BLANK, ' ').replace(/ ·$/, ''));
+}
+
+/** Breaks a shell command into lines that can be pasted: ` \\` at the ends, continuation lines indented. */
+export function wrapCommand(text: string, columns: number): string[] {
+  const lines = wrap(text, columns - 2, 2);
+  return lines.map((line, i) => (i < lines.length - 1 ? `${line} \\` : line));
+}
+
 /** Breaks a sentence list into lines of at most `columns`, continuation lines indented by `hang`. */
 export function wrap(text: string, columns: number, hang = 0): string[] {
   const lines: string[] = [];

@@ -19,6 +19,8 @@ export interface ReplicationRule {
 export interface Conducted {
   readonly results: readonly (readonly JobResult[])[];
   readonly replications: number;
+  /** Most replications that the rule allows. */
+  readonly planned: number;
   readonly looks: number;
   readonly stopped: 'precision' | 'max' | 'time' | 'fixed' | 'interrupted';
   readonly truncated: boolean;
@@ -40,7 +42,7 @@ export interface ConductHooks {
 
 const POLL_MS = 100;
 
-/** Runs until the rule is met. Rejects on bugs and bad input; an interruption resolves with the complete prefix. */
+/** Runs until the rule is met. Rejects on bugs and bad input, naming the job; an interruption resolves with the complete prefix. */
 export async function conduct(plan: RunPlan, rule: ReplicationRule, executor: Executor, hooks: ConductHooks): Promise<Conducted> {
   const started = performance.now();
   const arms = plan.arms.length;
@@ -48,6 +50,7 @@ export async function conduct(plan: RunPlan, rule: ReplicationRule, executor: Ex
   const board = JobBoard.create(arms * rule.max);
   const cancel = (): void => board.cancel();
   hooks.signal.addEventListener('abort', cancel);
+  if (hooks.signal.aborted) cancel();
   let doneJobs = 0;
   let target = rule.min;
   let total = arms * target;
@@ -101,6 +104,7 @@ export async function conduct(plan: RunPlan, rule: ReplicationRule, executor: Ex
   return {
     results: results.map((r) => r.slice(0, whole)),
     replications: whole,
+    planned: rule.max,
     looks,
     stopped,
     truncated: stopped === 'interrupted',

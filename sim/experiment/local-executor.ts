@@ -1,5 +1,6 @@
 /** Runs jobs one after another in this process, giving way to signals every 50 ms. */
 import { CancelledError, type Executor, type Job, type JobBoard } from './executor.ts';
+import { failureOf } from './job-failure.ts';
 import type { JobResult } from './job-result.ts';
 import type { RunPlan } from './run-plan.ts';
 import { prepareTrace, startJob } from './simulate.ts';
@@ -26,7 +27,7 @@ export class LocalExecutor implements Executor {
         onDone(job, await runSliced(plan, trace, job, board, firstIndex + i));
       } catch (error) {
         if (error instanceof CancelledError) return;
-        throw error;
+        throw failureOf(error, plan, job);
       }
     }
   }

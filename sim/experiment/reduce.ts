@@ -6,6 +6,7 @@ import { boundMetric } from '../measure/metric-expression.ts';
 import { meanInterval, pairedDifference } from '../measure/statistics.ts';
 import { primaryHalfWidth } from '../measure/stopping.ts';
 import type { Conducted } from './conduct.ts';
+import { exitState } from './exit-state.ts';
 import { findings } from './findings.ts';
 import type { JobResult } from './job-result.ts';
 import type {
@@ -51,7 +52,7 @@ export function primaryWidth(plan: RunPlan, results: readonly (readonly JobResul
 export function reduce(plan: RunPlan, conducted: Conducted, context: ResultContext): Result {
   const { results } = conducted;
   const metrics = plan.arms.flatMap((arm, a) => plan.exprs.map((expr) => metricRow(expr, arm.name, results[a]!, context.level)));
-  const comparisons = plan.arms.length > 1 ? compareArms(plan, results, context.level) : [];
+  const comparisons = plan.arms.length > 1 && context.command !== 'run' ? compareArms(plan, results, context.level) : [];
   const slo = plan.arms.flatMap((arm, a) => sloRows(plan, arm.name, results[a]!, metrics));
   const health = findings(plan, conducted);
   return {
@@ -92,6 +93,7 @@ export function reduce(plan: RunPlan, conducted: Conducted, context: ResultConte
       invariants: { level: plan.checks, violations: 0 },
       stopped: conducted.stopped,
       replications: conducted.replications,
+      planned: conducted.planned,
       looks: conducted.looks,
       warmupMs: plan.warmupMs,
       horizonMs: plan.horizonMs,
@@ -105,7 +107,7 @@ export function reduce(plan: RunPlan, conducted: Conducted, context: ResultConte
       ],
     },
     reproduce: context.reproduce,
-    exit: { code: 0, reasons: [] },
+    exit: exitState({ ...conducted, incomplete: context.incomplete }),
   };
 }
 

@@ -27,6 +27,7 @@ export interface Result {
   readonly trust: TrustBlock;
   /** The command that repeats this result. */
   readonly reproduce: string;
+  /** Code and reasons that hold whatever the flags; flags such as --strict may change the code of the process. */
   readonly exit: { readonly code: number; readonly reasons: readonly string[] };
 }
 
@@ -176,6 +177,8 @@ export interface TrustBlock {
   readonly invariants: { readonly level: string; readonly violations: number };
   readonly stopped: 'precision' | 'max' | 'time' | 'fixed' | 'interrupted';
   readonly replications: number;
+  /** Most replications that were allowed; more than `replications` after an early stop. */
+  readonly planned: number;
   readonly looks: number;
   readonly warmupMs: number;
   readonly horizonMs: number | null;

@@ -20,7 +20,8 @@ export type ThreadReply =
   | { readonly kind: 'user-error'; readonly problems: readonly Problem[]; readonly exitCode: number }
   | { readonly kind: 'stuck'; readonly message: string };
 
-const EVENTS_PER_LOOK = 65_536;
+/** About 10 to 40 ms of work, so that a cancellation is seen in time; whole thousands because the board counts those. */
+const EVENTS_PER_LOOK = 8000;
 
 /** Called by the pool for each job. */
 export async function runTask(task: ThreadTask): Promise<ThreadReply> {

@@ -54,12 +54,17 @@ export interface PointOutcome {
   readonly folder: string | null;
 }
 
+/** Interrupted before one replication was complete in every arm: there is nothing to reduce. */
+export class NothingCompleteError extends Error {
+  override readonly name = 'NothingCompleteError';
+}
+
 /** Threads used when nothing is said. */
 export function defaultJobs(): number {
   return Math.max(1, availableParallelism() - 1);
 }
 
-/** Runs one point. Throws UserError for input problems. */
+/** Runs one point. Throws UserError for input problems, NothingCompleteError when interrupted too early. */
 export async function simulatePoint(loaded: LoadedScenario, options: PointOptions): Promise<PointOutcome> {
   const plan = planOf(loaded, options);
   const store = options.out === null ? null : new ResultStore(options.out, options.force);
@@ -94,6 +99,8 @@ export async function simulatePoint(loaded: LoadedScenario, options: PointOption
   } finally {
     if (options.shared === undefined) await executor.close();
   }
+  if (conducted.truncated && conducted.replications === 0)
+    throw new NothingCompleteError(`no replication of ${plan.name} was complete in every arm`);
   assertSameWorkload(plan, conducted);
   incomplete.sort((a, b) => (a.arm < b.arm ? -1 : a.arm > b.arm ? 1 : a.replication - b.replication));
   const result = reduce(plan, conducted, {
@@ -108,7 +115,7 @@ export async function simulatePoint(loaded: LoadedScenario, options: PointOption
     traceDigest: trace.header.source.digest,
     gapCap: Number.isFinite(plan.workload.gapCapMs) ? formatDuration(plan.workload.gapCapMs) : 'none',
     inert: [...loadedInert(loaded), ...unexercised(loaded, plan, conducted)],
-    incomplete,
+    incomplete: incomplete.filter((job) => job.replication < conducted.replications),
     reproduce: options.reproduce,
     level: 0.95,
   });
@@ -173,7 +180,9 @@ function assertSameWorkload(plan: RunPlan, conducted: Conducted): void {
 function compareHashes(plan: RunPlan, a: Conducted, b: Conducted): void {
   a.results.forEach((arm, i) => {
     arm.forEach((r, n) => {
-      const again = b.results[i]![n]!;
+      const again = b.results[i]![n];
+      // An interrupted second pass vouches for what it has repeated.
+      if (again === undefined) return;
       if (r.runHash !== again.runHash)
         throw new Error(`E_NONDETERMINISM arm ${plan.arms[i]!.name}, replication ${n}: run hashes ${r.runHash} and ${again.runHash}`);
     });

@@ -1,6 +1,7 @@
 /** A sweep: the points of one or more axes, each simulated like a `run`, and every row compared with the best on equal workloads. */
 import { boundMetric } from '../measure/metric-expression.ts';
 import { pairedDifference } from '../measure/statistics.ts';
+import { strongestExit } from './exit-state.ts';
 import type { Result, Verdict } from './result.ts';
 import { RESULT_FORMAT } from './result.ts';
 
@@ -42,6 +43,7 @@ export function reduceSweep(
   axes: SweepResult['axes'],
   points: readonly { readonly values: Readonly<Record<string, string>>; readonly result: Result }[],
   paretoAxes: readonly [string, string],
+  asked: { readonly points: number; readonly interrupted: boolean } = { points: points.length, interrupted: false },
 ): SweepResult {
   const primary = points[0]!.result.scenario.primary;
   const { metric } = boundMetric(primary);
@@ -76,8 +78,21 @@ export function reduceSweep(
     paretoAxes,
     rows,
     points,
-    exit: { code: 0, reasons: [] },
+    exit: sweepExit(points, asked),
   };
+}
+
+function sweepExit(points: SweepResult['points'], asked: { readonly points: number; readonly interrupted: boolean }): SweepResult['exit'] {
+  const reasons = points.flatMap((point) =>
+    point.result.exit.reasons.map(
+      (r) =>
+        `${Object.entries(point.values)
+          .map(([axis, value]) => `${axis}=${value}`)
+          .join(' ')}: ${r}`,
+    ),
+  );
+  if (asked.interrupted) reasons.unshift(`interrupted: ${points.length} of ${asked.points} points`);
+  return { code: strongestExit([asked.interrupted ? 130 : 0, ...points.map((point) => point.result.exit.code)]), reasons };
 }
 
 type Flat = { readonly arm: string; readonly result: Result };

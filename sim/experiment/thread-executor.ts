@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { UserError } from '../../control/user-error.ts';
 import type { Executor, Job, JobBoard } from './executor.ts';
+import { failureOf } from './job-failure.ts';
 import type { JobResult } from './job-result.ts';
 import type { RunPlan } from './run-plan.ts';
 import type { ThreadReply, ThreadTask } from './run-thread.ts';
@@ -30,15 +31,19 @@ export class ThreadExecutor implements Executor {
     onDone: (job: Job, result: JobResult) => void,
   ): Promise<void> {
     let next = 0;
+    let failed = false;
     const lane = async (): Promise<void> => {
-      while (next < jobs.length && !board.cancelled) {
+      while (next < jobs.length && !board.cancelled && !failed) {
         const i = next++;
         const job = jobs[i]!;
-        const reply = await this.#runOnce({ plan, job, board: board.cells, index: firstIndex + i });
-        if (reply.kind === 'cancelled') return;
-        if (reply.kind === 'user-error') throw new UserError(reply.problems, reply.exitCode);
-        if (reply.kind === 'stuck') throw Object.assign(new Error(reply.message), { name: 'StuckError' });
-        onDone(job, reply.result);
+        try {
+          const reply = await this.#runOnce({ plan, job, board: board.cells, index: firstIndex + i });
+          if (reply.kind === 'cancelled') return;
+          onDone(job, resultOf(reply));
+        } catch (error) {
+          failed = true;
+          throw failureOf(error, plan, job);
+        }
       }
     };
     await Promise.all(Array.from({ length: Math.min(this.parallelism, jobs.length) }, lane));
@@ -56,6 +61,12 @@ export class ThreadExecutor implements Executor {
   async close(): Promise<void> {
     await this.#pool.destroy();
   }
+}
+
+function resultOf(reply: Exclude<ThreadReply, { kind: 'cancelled' }>): JobResult {
+  if (reply.kind === 'user-error') throw new UserError(reply.problems, reply.exitCode);
+  if (reply.kind === 'stuck') throw Object.assign(new Error(reply.message), { name: 'StuckError' });
+  return reply.result;
 }
 
 /** True where threads can be used: the bundled thread entry exists beside this file. */

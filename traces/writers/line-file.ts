@@ -6,8 +6,35 @@ import { UserError } from '../../control/user-error.ts';
 
 const CHUNK_CHARS = 1 << 20;
 
-/** Writes all lines, each with a newline. Throws E_OUTPUT; then nothing is left behind and an older file of that name is untouched. */
+/** Writes lines to standard output, waiting for a slow reader. Throws the EPIPE of a reader that left. */
+function printLines(lines: Iterable<string>): number {
+  let count = 0;
+  let text = '';
+  const flush = (): void => {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length; ) {
+      try {
+        at += writeSync(1, bytes, at);
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'EAGAIN') throw error;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+      }
+    }
+    text = '';
+  };
+  for (const line of lines) {
+    text += line;
+    text += '\n';
+    count++;
+    if (text.length > CHUNK_CHARS) flush();
+  }
+  flush();
+  return count;
+}
+
+/** Writes all lines, each with a newline. Throws E_OUTPUT; then nothing is left behind and an older file of that name is untouched. `-` = standard output. */
 export function writeLines(path: string, lines: Iterable<string>): number {
+  if (path === '-') return printLines(lines);
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   let file = -1;
   let count = 0;

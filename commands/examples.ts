@@ -1,0 +1,23 @@
+/** Examples of every command, to be copied and run; help prints them first. */
+export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  demo: ['kvcast demo', 'kvcast demo --json | jq .comparisons'],
+  run: ['kvcast run quickstart --arm dynamo-kv+lru --reps 3', 'kvcast run agents-8 --set fleet.pools.main.workers=4'],
+  compare: [
+    'kvcast compare quickstart --reps 20 --out /tmp/cmp',
+    'kvcast compare quickstart --json | jq \'.comparisons[] | select(.verdict == "regressed")\'',
+  ],
+  sweep: ['kvcast sweep quickstart --sweep kvcast-soft.ttl=1m,5m,15m --reps 5', 'kvcast sweep agents-8 --sweep workers=4..12:4'],
+  check: ['kvcast check quickstart agents-8'],
+  schema: ['kvcast schema --resolved quickstart', 'kvcast schema --field fleet.pools.workers'],
+  presets: ['kvcast presets retention', 'kvcast presets gpu/h100-sxm'],
+  doctor: ['kvcast doctor --strict'],
+  trace: [
+    'kvcast trace inspect traces/samples/weka_dev.jsonl.gz',
+    'kvcast trace convert traces/samples/weka_dev.jsonl.gz --to agentic-mooncake -o agents.jsonl',
+  ],
+};
+
+/** Examples of a command or of one below it, such as `trace inspect`. */
+export function examplesOf(name: string): readonly string[] {
+  return EXAMPLES[name] ?? (EXAMPLES[name.split(' ')[0]!] ?? []).filter((example) => example.startsWith(`kvcast ${name} `));
+}
