@@ -25,8 +25,8 @@ export class DecodeSet {
   readonly phaseHead: Int32Array;
   readonly phaseTail: Int32Array;
   readonly phaseCount: Int32Array;
-  /** Members that need or complete a block in a step whose iter has this remainder: phaseCount of it and of the next. */
-  readonly crossings: Int32Array;
+  /** Bit p % 32 of word p / 32 = phase p has members. */
+  private readonly occupied: Int32Array;
   next: Int32Array;
   prev: Int32Array;
   offset: Float64Array;
@@ -47,7 +47,7 @@ export class DecodeSet {
     this.phaseHead = new Int32Array(blockTokens).fill(NONE);
     this.phaseTail = new Int32Array(blockTokens).fill(NONE);
     this.phaseCount = new Int32Array(blockTokens);
-    this.crossings = new Int32Array(blockTokens);
+    this.occupied = new Int32Array((blockTokens + 31) >> 5);
     this.next = new Int32Array(slots.capacity);
     this.prev = new Int32Array(slots.capacity);
     this.offset = new Float64Array(slots.capacity);
@@ -140,6 +140,10 @@ export class DecodeSet {
     const bs = this.blockTokens;
     const { count, phaseCount } = this;
     if (count === 0 || count * Math.ceil(horizon / bs) <= limit) return horizon;
+    if (limit <= 0) {
+      const steps = this.distance(this.iter % bs);
+      return Math.min(steps, horizon);
+    }
     const cycles = Math.min(Math.floor(limit / count), Math.floor(horizon / bs));
     let steps = cycles * bs;
     let left = limit - cycles * count;
@@ -155,14 +159,30 @@ export class DecodeSet {
 
   /** Number of steps from `iter` on up to and including the first in which a member completes a block; at most `most`, at least 1. */
   stepsToCompletion(most: number): number {
-    const bs = this.blockTokens;
-    const { phaseCount } = this;
-    let phase = this.iter % bs;
-    for (let steps = 1; steps < most; steps++) {
-      phase = phase + 1 === bs ? 0 : phase + 1;
-      if (phaseCount[phase] !== 0) return steps;
+    const phase = (this.iter % this.blockTokens) + 1;
+    const steps = 1 + this.distance(phase === this.blockTokens ? 0 : phase);
+    return steps < most ? steps : Math.max(most, 1);
+  }
+
+  /** Number of steps from `iter` on before the first in which a member needs or completes a block. */
+  stepsToCrossing(): number {
+    // An occupied phase completes blocks in the step before the one in which it needs them.
+    const steps = this.distance(this.iter % this.blockTokens);
+    return steps > 1 ? steps - 1 : 0;
+  }
+
+  /** Phases from `phase` on, around the circle, before the first that has members; the block size if none has. */
+  private distance(phase: number): number {
+    const { occupied, blockTokens } = this;
+    let word = phase >> 5;
+    let bits = occupied[word]! & (-1 << (phase & 31));
+    while (bits === 0 && ++word < occupied.length) bits = occupied[word]!;
+    if (bits !== 0) return (word << 5) + lowestBit(bits) - phase;
+    for (word = 0; word << 5 < phase; word++) {
+      bits = occupied[word]!;
+      if (bits !== 0) return (word << 5) + lowestBit(bits) + blockTokens - phase;
     }
-    return Math.max(most, 1);
+    return blockTokens;
   }
 
   clear(): void {
@@ -170,7 +190,7 @@ export class DecodeSet {
     this.phaseHead.fill(NONE);
     this.phaseTail.fill(NONE);
     this.phaseCount.fill(0);
-    this.crossings.fill(0);
+    this.occupied.fill(0);
     this.count = 0;
     this.offsetSum = 0;
     this.maxOffset = -Infinity;
@@ -198,8 +218,7 @@ export class DecodeSet {
     if (after === NONE) this.phaseTail[p] = s;
     else prev[after] = s;
     this.phaseCount[p]!++;
-    this.crossings[p]!++;
-    this.crossings[p === 0 ? this.blockTokens - 1 : p - 1]!++;
+    this.occupied[p >> 5]! |= 1 << (p & 31);
   }
 
   private unlinkPhase(s: number): void {
@@ -210,9 +229,7 @@ export class DecodeSet {
     else this.next[before] = after;
     if (after === NONE) this.phaseTail[p] = before;
     else this.prev[after] = before;
-    this.phaseCount[p]!--;
-    this.crossings[p]!--;
-    this.crossings[p === 0 ? this.blockTokens - 1 : p - 1]!--;
+    if (--this.phaseCount[p]! === 0) this.occupied[p >> 5]! &= ~(1 << (p & 31));
   }
 
   private before(a: number, b: number): boolean {
@@ -272,4 +289,9 @@ export class DecodeSet {
     shared.set(this.shared);
     this.shared = shared;
   }
+}
+
+/** Index of the lowest set bit. */
+function lowestBit(bits: number): number {
+  return 31 - Math.clz32(bits & -bits);
 }

@@ -37,6 +37,7 @@ export class HbmPool extends SegmentPool {
 
   /** Claims the resident copies of blocks [first, last) of a chain. Returns the number of distinct resident blocks. */
   claim(branch: number, first: number, last: number, terms: ClaimTerms): number {
+    this.addClaimColumns();
     if (terms.drop) this.dropping = true;
     return this.mark_(branch, first, last, terms);
   }

@@ -42,6 +42,7 @@ export class HostPool extends SegmentColumns {
 
   constructor(branches: BranchTable, capacity: number, storeThreshold: number, outbox: KvOutbox, totals: HostTotals) {
     super(branches);
+    this.holder = new Int32Array(this.branch.length);
     this.capacity = capacity;
     this.storeThreshold = storeThreshold;
     this.outbox = outbox;

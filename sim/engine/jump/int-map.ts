@@ -1,7 +1,7 @@
 /**
  * A hash map from non-negative integers to non-negative integers, for branch ids and attempt ids.
  *
- *     keys    [ 0 | 8 | 0 | 3 | 12 | … ]   key + 1; 0 = empty, linear probing, at most half full
+ *     keys    [ 0 | 8 | 0 | 3 | 12 | … ]   key + 1; 0 = empty, linear probing, at most two thirds full
  *     values  [ . | 5 | . | 9 |  2 | … ]
  *
  * Deletion shifts the followers back (Knuth, TAOCP 6.4 algorithm R), so that there are no tombstones and look-ups stay short.
@@ -49,7 +49,7 @@ export class IntMap {
     }
     keys[i] = k;
     this.values[i] = value;
-    if (++this.size * 2 > mask) this.grow();
+    if (++this.size * 3 > mask * 2) this.grow();
   }
 
   /** Removes a key if present. */

@@ -432,26 +432,21 @@ export class JumpWorker implements Worker {
   private scheduleInRun(wanted: number): void {
     const { run, scheduler, pool, outbox } = this;
     const { decode } = scheduler;
-    const { crossings } = decode;
-    const bs = this.config.blockTokens;
-    let phase = decode.iter % bs;
     let k = run.scheduled;
     const last = decode.iter + wanted - k;
     for (;;) {
-      while (k < wanted && crossings[phase] === 0) {
-        k++;
-        phase = phase + 1 === bs ? 0 : phase + 1;
-      }
-      if (k === wanted) break;
+      const quiet = decode.stepsToCrossing();
+      k += quiet;
+      if (k >= wanted) break;
       if (outbox.count > 0 && k >= this.eventStep) outbox.publish(run.endMs(this.eventStep));
       const startMs = run.endMs(k);
       this.crossingMs = startMs;
       pool.expire(startMs, false);
-      decode.iter = last - wanted + k;
+      decode.iter += quiet;
       scheduler.crossDecode();
       if (outbox.count > 0) this.eventStep = k + 1;
+      decode.iter++;
       k++;
-      phase = phase + 1 === bs ? 0 : phase + 1;
     }
     decode.iter = last;
     this.crossingMs = Number.NaN;

@@ -62,12 +62,12 @@ export class SegmentColumns {
   /** 0 = none, GARBAGE (demoted), SOFT or LEASE (a live claim), DOOMED. */
   mark: Uint8Array;
   /** Of a live claim: deadline, refresh interval (0 = none), session, 1 = drop at the deadline. */
-  until: Float64Array;
-  refresh: Float64Array;
-  holder: Int32Array;
-  drop: Uint8Array;
+  until: Float64Array = new Float64Array(0);
+  refresh: Float64Array = new Float64Array(0);
+  holder: Int32Array = new Int32Array(0);
+  drop: Uint8Array = new Uint8Array(0);
   /** Grows when an id is freed; makes stale heap entries recognisable. */
-  generation: Int32Array;
+  generation: Int32Array = new Int32Array(0);
   /** First segment of each branch with primary copies, and of each branch with later copies. */
   readonly chains = new IntMap(6);
   readonly copies = new IntMap(2);
@@ -102,6 +102,12 @@ export class SegmentColumns {
     this.tag = new Int32Array(capacity);
     this.seq = new Float64Array(capacity);
     this.mark = new Uint8Array(capacity);
+  }
+
+  /** Makes room for claims; most pools never see one. */
+  protected addClaimColumns(): void {
+    if (this.until.length > 0) return;
+    const capacity = this.branch.length;
     this.until = new Float64Array(capacity);
     this.refresh = new Float64Array(capacity);
     this.holder = new Int32Array(capacity);
@@ -111,7 +117,9 @@ export class SegmentColumns {
 
   /** Bytes of the columns and maps. */
   get bytes(): number {
-    return this.branch.length * (4 * 10 + 4 + 8 * 3) + this.chains.bytes + this.copies.bytes;
+    const { branch, until, holder } = this;
+    const claims = until.length * (2 * 8 + 4 + 1) + holder.length * 4;
+    return branch.length * (9 * 4 + 8 + 3) + claims + this.chains.bytes + this.copies.bytes;
   }
 
   /** A new segment without claim, in no chain and no list. */
@@ -136,7 +144,7 @@ export class SegmentColumns {
 
   protected dispose(s: number): void {
     this.segments--;
-    this.generation[s]!++;
+    if (this.generation.length > 0) this.generation[s]!++;
     this.branch[s] = NONE;
     this.next[s] = this.freeHead;
     this.freeHead = s;
@@ -230,10 +238,13 @@ export class SegmentColumns {
   }
 
   protected copyMark(source: number, target: number): void {
-    this.mark[target] = this.mark[source]!;
+    const mark = this.mark[source]!;
+    this.mark[target] = mark;
+    if (mark === GARBAGE) return;
+    this.holder[target] = this.holder[source]!;
+    if (mark === WRITING) return;
     this.until[target] = this.until[source]!;
     this.refresh[target] = this.refresh[source]!;
-    this.holder[target] = this.holder[source]!;
     this.drop[target] = this.drop[source]!;
   }
 
@@ -269,21 +280,19 @@ export class SegmentColumns {
   }
 
   private widen(): void {
-    const size = this.branch.length * 2;
-    for (const name of ['branch', 'from', 'to', 'ref', 'next', 'prev', 'older', 'younger', 'tag', 'holder', 'generation'] as const) {
-      const wide = new Int32Array(size);
-      wide.set(this[name]);
-      this[name] = wide;
-    }
-    for (const name of ['seq', 'until', 'refresh'] as const) {
-      const wide = new Float64Array(size);
-      wide.set(this[name]);
-      this[name] = wide;
-    }
-    for (const name of ['list', 'up', 'mark', 'drop'] as const) {
-      const wide = new Uint8Array(size);
-      wide.set(this[name]);
-      this[name] = wide;
-    }
+    // Half as much again: these columns are most of what a cached block costs.
+    const size = (this.branch.length * 3) >> 1;
+    const ints = ['branch', 'from', 'to', 'ref', 'next', 'prev', 'older', 'younger', 'tag', 'holder', 'generation'] as const;
+    for (const name of ints) this[name] = widened(this[name], size);
+    for (const name of ['seq', 'until', 'refresh'] as const) this[name] = widened(this[name], size);
+    for (const name of ['list', 'up', 'mark', 'drop'] as const) this[name] = widened(this[name], size);
   }
+}
+
+/** A longer copy of a column; an empty one stays empty. */
+function widened<T extends Int32Array | Float64Array | Uint8Array>(column: T, size: number): T {
+  if (column.length === 0) return column;
+  const wide = new (column.constructor as new (length: number) => T)(size);
+  wide.set(column);
+  return wide;
 }
