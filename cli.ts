@@ -15,7 +15,7 @@ All commands: kvcast --help     One command: kvcast help compare     A code: kvc
 
 const LONG_HELP = `Usage: kvcast <command> [options]
 Ask     run · compare · sweep                    simulate a scenario
-Decide  check                                    for CI: schema and meaning of scenarios, without a run
+Decide  check                                    for CI: schema and meaning, without a run
 Look    trace inspect · trace convert            what agents did
 Know    presets · schema · doctor                what can be named, what is installed
 Start   demo · help [COMMAND|CODE]
