@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BranchTable } from '../../control/blocks.ts';
+import { BRANCH_PRIVATE, BranchTable } from '../../control/blocks.ts';
 import type { Worker } from '../engine/worker.ts';
 import { Attribution } from './attribution.ts';
 
@@ -30,10 +30,30 @@ describe('every prompt token of an admission has one source or cause', () => {
     const { table, branch } = prompt(10);
     const a = new Attribution(table, BLOCK, false);
     a.stored(branch, 10);
+    a.ran(branch, 1);
     // 10,000-style example by hand: 10 known blocks, 2 hit here, worker 1 holds 6, a tail of 60 tokens.
     a.judge(branch, 10, 700, 2 * BLOCK, 0, 0, workers([2, 6]));
     expect(a.sources).toEqual({ hbm: 128, host: 0, compulsory: 60, routing: 256, capacity: 256, ttl: 0, other: 0 });
     expect(a.lastAvoidableTokens).toBe(512);
+  });
+
+  it('only ranks that ran through the branch of the first missed block are asked', () => {
+    const table = new BranchTable();
+    const root = table.add(-1, 0, 4);
+    const child = table.add(root, 4, 4);
+    const leaf = table.add(child, 2, 8, BRANCH_PRIVATE);
+    const a = new Attribution(table, BLOCK, false);
+    a.stored(root, 4);
+    a.stored(child, 4);
+    a.ran(root, 0);
+    a.ran(leaf, 1);
+    a.ran(root, 2);
+    const asked: number[] = [];
+    const fleet = [4, 6, 8].map((n, w) => ({ residentBlocks: () => asked.push(w) && n, hostBlocks: () => 0 }) as unknown as Worker);
+    // The first 4 blocks were hit on rank 0; rank 2 never ran through the child, whatever it claims to hold.
+    a.judge(child, 8, 600, 4 * BLOCK, 0, 0, fleet);
+    expect(asked).toEqual([1]);
+    expect(a.sources).toMatchObject({ hbm: 256, routing: 128, capacity: 128, compulsory: 88 });
   });
 
   it('dropped at the deadline counts as ttl', () => {
@@ -48,6 +68,7 @@ describe('every prompt token of an admission has one source or cause', () => {
     const { table, branch } = prompt(4);
     const a = new Attribution(table, BLOCK, false);
     a.stored(branch, 4);
+    a.ran(branch, 1);
     a.judge(branch, 4, 300, 0, 0, 0, workers([0, 1], [0, 2]));
     expect(a.sources).toMatchObject({ routing: 192, capacity: 64 });
   });

@@ -3,7 +3,8 @@
  * recorded facts: served by a tier, compulsory (never stored anywhere, or not cacheable by rule), held by another worker at that
  * moment, dropped at its deadline, or evicted. Source: retention specification 13, rolled up as in experiments 7.2.
  */
-import { type BranchTable, MAX_PATH } from '../../control/blocks.ts';
+import { BRANCH_PRIVATE, type BranchId, type BranchTable, MAX_PATH } from '../../control/blocks.ts';
+import { RankLists } from '../../control/index/rank-lists.ts';
 import type { Worker } from '../engine/worker.ts';
 
 /** Token totals by source or cause; they sum to the prompt tokens of all first admissions. */
@@ -22,7 +23,10 @@ export function emptySources(): TokenSources {
   return { hbm: 0, host: 0, compulsory: 0, routing: 0, capacity: 0, ttl: 0, other: 0 };
 }
 
-/** Judges admissions. Keeps one number per branch: how many of its own blocks were ever stored anywhere. */
+/**
+ * Judges admissions. Keeps per branch how many of its own blocks were ever stored anywhere, and which ranks ever ran a request through
+ * it: only those can hold a block of it, so that a miss asks a few workers instead of all.
+ */
 export class Attribution {
   sources = emptySources();
   /** Avoidable tokens of the last judged admission. */
@@ -31,6 +35,7 @@ export class Attribution {
   readonly #blockTokens: number;
   readonly #dropsAtDeadline: boolean;
   #everStored = new Int32Array(1024);
+  readonly #ranThrough = new RankLists();
   readonly #path = new Int32Array(MAX_PATH);
   readonly #limit = new Int32Array(MAX_PATH);
 
@@ -55,7 +60,15 @@ export class Attribution {
     if (this.#everStored[branch]! < to) this.#everStored[branch] = to;
   }
 
-  /** Cost O(branches on the path), and O(workers) more when known content was missed. */
+  /** A request with this chain (its leaf branch) runs on a rank, which may cache any block of it. Cost O(branches new to the rank). */
+  ran(leaf: BranchId, rank: number): void {
+    const { parent, flags } = this.#branches;
+    const lists = this.#ranThrough;
+    // Whoever ran through a branch ran through all above it.
+    for (let b = leaf; b >= 0 && lists.get(b, rank) === 0; b = parent[b]!) if ((flags[b]! & BRANCH_PRIVATE) === 0) lists.set(b, rank, 1);
+  }
+
+  /** Cost O(branches on the path), and O(ranks that ran through the branch) more when known content was missed. */
   judge(
     branch: number,
     depthBlocks: number,
@@ -75,7 +88,7 @@ export class Attribution {
     s.compulsory += promptTokens - hit - missedKnown;
     this.lastAvoidableTokens = missedKnown;
     if (missedKnown === 0) return;
-    const elsewhere = this.#bestElsewhere(branch, usable, rank, workers) * this.#blockTokens;
+    const elsewhere = this.#bestElsewhere(branch, usable, Math.floor(hit / this.#blockTokens), rank, workers) * this.#blockTokens;
     const routed = Math.max(0, Math.min(elsewhere, known) - hit);
     s.routing += routed;
     if (this.#dropsAtDeadline) s.ttl += missedKnown - routed;
@@ -94,14 +107,25 @@ export class Attribution {
     return known;
   }
 
-  #bestElsewhere(branch: number, depthBlocks: number, rank: number, workers: readonly Worker[]): number {
-    let best = 0;
-    for (let w = 0; w < workers.length; w++) {
-      if (w === rank) continue;
+  /** Most leading blocks that another worker holds, if more than `hitBlocks`; else 0. */
+  #bestElsewhere(branch: BranchId, depthBlocks: number, hitBlocks: number, rank: number, workers: readonly Worker[]): number {
+    // Whoever holds more than was hit holds the block after the hit, so it ran through that block's branch.
+    const n = this.#branches.path(branch, depthBlocks, this.#path, this.#limit);
+    let i = 0;
+    for (let end = this.#limit[0]!; i < n - 1 && end <= hitBlocks; end += this.#limit[i]!) i++;
+    const { head, arena, rankRoom } = this.#ranThrough;
+    const at = head[this.#path[i]!] ?? 0;
+    if (at === 0) return 0;
+    const isDense = this.#ranThrough.isDense(this.#path[i]!);
+    const length = isDense ? rankRoom : arena[at]!;
+    let best = hitBlocks;
+    for (let k = 0; k < length; k++) {
+      const w = isDense ? k : arena[at + 2 + 2 * k]!;
+      if (w === rank || (isDense && arena[at + 2 + k] === 0)) continue;
       const resident = workers[w]!.residentBlocks(branch, depthBlocks);
       const total = resident + workers[w]!.hostBlocks(branch, depthBlocks, resident);
       if (total > best) best = total;
     }
-    return best;
+    return best > hitBlocks ? best : 0;
   }
 }

@@ -17,6 +17,8 @@ export interface ClusterSpec {
   createPlane(branches: BranchTable, effects: Effects): ControlPlane;
   /** The router reads KV events; without it no batch is delivered. */
   readonly feedsIndex: boolean;
+  /** The router reads how many blocks a rank holds; without it blocks that match no prompt are not reported. */
+  readonly countsBlocks: boolean;
   /** The router reads scraped metrics; without it nothing is scraped. */
   readonly feedsReports: boolean;
   /** The retention policy drops blocks at their deadline (names the cause of a miss). */
@@ -64,7 +66,6 @@ export interface ClusterRun {
   readonly events: number;
   /** Simulated time at the end. */
   readonly endMs: number;
-  readonly violations: readonly string[];
 }
 
 /** Columns by play id. */

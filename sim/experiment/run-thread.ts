@@ -1,6 +1,6 @@
 /** Entry of a worker thread: prepares the trace of a plan once, runs jobs of it. */
 import { type Problem, UserError } from '../../control/user-error.ts';
-import { StuckError } from '../cluster/cluster.ts';
+import { StuckError } from '../cluster/stuck-error.ts';
 import { type Job, JobBoard } from './executor.ts';
 import type { JobResult } from './job-result.ts';
 import type { RunPlan } from './run-plan.ts';

@@ -1,0 +1,60 @@
+/** The state of all workers, looked at every 10 s of simulated time. Source: experiments specification 4 (occupancy metrics). */
+import type { LoadView, Worker } from '../engine/worker.ts';
+import type { OccupancySums } from './cluster-spec.ts';
+
+/** Distance of two looks. */
+export const SAMPLE_MS = 10_000;
+
+/** All zero. */
+export function emptyOccupancy(): OccupancySums {
+  return { samples: 0, referenced: 0, cached: 0, claimed: 0, host: 0, waiting: 0, livePlays: 0 };
+}
+
+/** Sums of samples. A look stands for all ticks since the one before, because nothing happened in between. */
+export class OccupancySampler {
+  sums = emptyOccupancy();
+  #sampledMs = 0;
+  #weight = 1;
+  readonly #view: LoadView = {
+    running: 0,
+    waiting: 0,
+    kvReferencedBlocks: 0,
+    kvCachedBlocks: 0,
+    kvClaimedBlocks: 0,
+    kvUsableBlocks: 0,
+    hostUsedBlocks: 0,
+    hostBlocks: 0,
+    stepEndsMs: 0,
+  };
+
+  /** Starts the sums again. */
+  reset(): void {
+    this.sums = emptyOccupancy();
+  }
+
+  /** Begins the look at `nowMs`. */
+  begin(nowMs: number, livePlays: number): void {
+    this.#weight = Math.max(1, Math.round((nowMs - this.#sampledMs) / SAMPLE_MS));
+    this.#sampledMs = nowMs;
+    this.sums.livePlays += this.#weight * livePlays;
+  }
+
+  /** Adds one worker, which has been advanced to now. */
+  add(worker: Worker, nowMs: number): void {
+    const v = this.look(worker, nowMs);
+    const weight = this.#weight;
+    const o = this.sums;
+    o.samples += weight;
+    o.referenced += (weight * v.kvReferencedBlocks) / v.kvUsableBlocks;
+    o.cached += (weight * v.kvCachedBlocks) / v.kvUsableBlocks;
+    o.claimed += (weight * v.kvClaimedBlocks) / v.kvUsableBlocks;
+    o.host += v.hostBlocks === 0 ? 0 : (weight * v.hostUsedBlocks) / v.hostBlocks;
+    o.waiting += weight * v.waiting;
+  }
+
+  /** The load of a worker now, in an object that the next look writes again. */
+  look(worker: Worker, nowMs: number): LoadView {
+    worker.loadView(nowMs, this.#view);
+    return this.#view;
+  }
+}

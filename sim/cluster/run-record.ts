@@ -1,0 +1,103 @@
+/** What is written down while a run goes on: turns, token gaps, sources of prompt tokens, counts, and the hash of the event log. */
+import { KV_STORED, type KvEventBatch } from '../../control/ports.ts';
+import type { Worker, WorkerCounters } from '../engine/worker.ts';
+import { LOGGED, RunHash } from '../kernel/run-hash.ts';
+import { windowCounters } from '../measure/run-measures.ts';
+import { DDSketch } from '../measure/sketch.ts';
+import { TurnTable } from '../measure/turn-table.ts';
+import type { Workload } from '../workload/workload.ts';
+import { Attribution, emptySources, type TokenSources } from './attribution.ts';
+import type { ActionCounts, ClusterSpec } from './cluster-spec.ts';
+import { UnloadedTime } from './unloaded-time.ts';
+
+export class RunRecord {
+  readonly turns: TurnTable;
+  readonly hash = new RunHash();
+  readonly actions: ActionCounts = { sent: 0, accepted: 0, clipped: 0, rejected: 0, missing: 0 };
+  tokenGaps = new DDSketch();
+  decisions = 0;
+  staleDecisions = 0;
+  refusals = 0;
+  timeouts = 0;
+  readonly #workload: Workload;
+  readonly #attribution: Attribution | null;
+  readonly #unloaded: UnloadedTime;
+  #startCounters: WorkerCounters[] = [];
+
+  constructor(spec: ClusterSpec) {
+    const { workload } = spec;
+    this.#workload = workload;
+    this.turns = new TurnTable(workload.turns.count);
+    this.#attribution = spec.attribution ? new Attribution(workload.branches, workload.blockTokens, spec.dropsAtDeadline) : null;
+    const first = spec.fleet.workers[0]!;
+    this.#unloaded = new UnloadedTime(first.createTimer(), first.config.maxBatchedTokens, first.config.blockTokens, first.requestMs);
+  }
+
+  /** A turn was admitted for the first time; `believedBlocks` is what the router expected to be cached. */
+  admitted(turn: number, tMs: number, hbmTokens: number, hostTokens: number, believedBlocks: number): void {
+    const { blockTokens } = this.#workload;
+    if (believedBlocks * blockTokens > hbmTokens + hostTokens + blockTokens) this.staleDecisions++;
+    this.hash.add(tMs, LOGGED.admission, turn);
+    this.turns.admitted(turn, tMs, hbmTokens, hostTokens);
+  }
+
+  /** Finds where the tokens came from. Cost: see {@link Attribution.judge}. */
+  judge(turn: number, queryTokens: number, hbmTokens: number, hostTokens: number, rank: number, workers: readonly Worker[]): void {
+    const attribution = this.#attribution;
+    if (attribution === null) return;
+    const { turns } = this.#workload;
+    attribution.ran(turns.leaf[turn]!, rank);
+    attribution.ran(turns.leaf[turn]!, rank);
+    attribution.judge(turns.branch[turn]!, turns.depthBlocks[turn]!, queryTokens, hbmTokens, hostTokens, rank, workers);
+    this.turns.avoidableTokens[turn] = attribution.lastAvoidableTokens;
+  }
+
+  /** Remembers what was ever stored anywhere. */
+  stored(batch: KvEventBatch): void {
+    const attribution = this.#attribution;
+    if (attribution === null) return;
+    for (let i = 0; i < batch.count; i++) if (batch.kind[i] === KV_STORED) attribution.stored(batch.branch[i]!, batch.to[i]!);
+  }
+
+  firstToken(turn: number, tMs: number): void {
+    this.hash.add(tMs, LOGGED.firstToken, turn);
+    this.turns.firstToken(turn, tMs);
+  }
+
+  /** The engine is done with a turn; whether it is tried again is decided where the message arrives. */
+  ended(turn: number, tMs: number, isFinished: boolean, outputTokens: number): void {
+    this.hash.add(tMs, isFinished ? LOGGED.lastToken : LOGGED.end, turn);
+    if (isFinished) this.turns.finished(turn, tMs, outputTokens);
+  }
+
+  /** A worker carried out a retention action, or not. */
+  settled(result: Exclude<keyof ActionCounts, 'sent'>, tMs: number, blocks: number): void {
+    this.actions[result]++;
+    this.hash.add(tMs, LOGGED.retention, blocks);
+  }
+
+  /** Time of a finished turn on an idle worker, ms; written to its row. */
+  unloadedMs(turn: number): number {
+    const { turns } = this.#workload;
+    const ms = this.#unloaded.e2eMs(turns.promptTokens[turn]!, turns.reusableTokens[turn]!, turns.outputTokens[turn]!);
+    this.turns.unloadedMs[turn] = ms;
+    return ms;
+  }
+
+  /** The warm-up is over: counters, gaps and sources count from here. All workers have been advanced to now. */
+  beginWindow(workers: readonly Worker[]): void {
+    this.#startCounters = workers.map((worker) => ({ ...worker.counters, regimeMs: { ...worker.counters.regimeMs } }));
+    this.tokenGaps = new DDSketch();
+    this.#attribution?.reset();
+  }
+
+  /** Counters of each worker since the begin of the window. */
+  counters(workers: readonly Worker[]): WorkerCounters[] {
+    if (this.#startCounters.length === 0) return workers.map((worker) => worker.counters);
+    return workers.map((worker, i) => windowCounters(worker.counters, this.#startCounters[i]!));
+  }
+
+  get sources(): TokenSources {
+    return this.#attribution?.sources ?? emptySources();
+  }
+}
