@@ -68,10 +68,11 @@ export function createPlane(options: PlaneOptions): InspectablePlane {
 }
 
 /** What must be delivered to a router for it to work as meant. */
-export function routerNeeds(policy: Policy): { readonly kvEvents: boolean; readonly reports: boolean } {
+export function routerNeeds(policy: Policy): { readonly kvEvents: boolean; readonly blockCounts: boolean; readonly reports: boolean } {
   const signals = ['waiting', 'running', 'kvUsage', 'kvBarrier', 'fresh', 'sinceScrapeTok'];
   return {
     kvEvents: policy.index.mode === 'events' && policy.readsMatch,
+    blockCounts: policy.features.some((feature) => feature.base === 'indexSize'),
     reports: policy.features.some((feature) => signals.includes(feature.base)),
   };
 }

@@ -20,6 +20,8 @@ export class KvFeed {
   readonly #spares: KvEventBatch[] = [];
   readonly #branches: BranchTable;
   readonly #countsBlocks: boolean;
+  readonly #nextSeq: number[] = [];
+  readonly #epoch: number[] = [];
 
   /** `countsBlocks`: the plane reads how many blocks a rank holds, so private ones matter. */
   constructor(branches: BranchTable, countsBlocks: boolean) {
@@ -50,6 +52,15 @@ export class KvFeed {
     }
   }
 
+  /** Numbers what is left of a worker's batches without gaps, from 0 in each epoch: a missing number would mean a lost batch. */
+  #number(rank: number, epoch: number): number {
+    if (this.#epoch[rank] !== epoch) {
+      this.#epoch[rank] = epoch;
+      this.#nextSeq[rank] = 0;
+    }
+    return this.#nextSeq[rank]!++;
+  }
+
   /** Copies the ranges that a prompt may match; false if there are none. */
   #copyShared(batch: KvEventBatch, copy: KvEventBatch): boolean {
     const { flags } = this.#branches;
@@ -63,7 +74,7 @@ export class KvFeed {
     if (copy.count === 0) return false;
     copy.rank = batch.rank;
     copy.epoch = batch.epoch;
-    copy.seq = batch.seq;
+    copy.seq = this.#number(batch.rank, batch.epoch);
     copy.publishedMs = batch.publishedMs;
     return true;
   }

@@ -36,7 +36,7 @@ export function policyCatalogue(): PolicyCatalogue {
 export function policyFacts(
   router: PolicyPlan,
   retention: PolicyPlan,
-): { feedsIndex: boolean; feedsReports: boolean; dropsAtDeadline: boolean; deployable: string; hash: string } {
+): { feedsIndex: boolean; countsBlocks: boolean; feedsReports: boolean; dropsAtDeadline: boolean; deployable: string; hash: string } {
   const needs = routerNeeds(routerPolicy(router.use, router.with));
   const preset = retentionPresets().find((p) => `${p.name}@${p.version}` === retention.use);
   const words = [routerPresets().find((p) => `${p.name}@${p.version}` === router.use)?.deployable, preset?.deployable].filter(
@@ -44,6 +44,7 @@ export function policyFacts(
   );
   return {
     feedsIndex: needs.kvEvents,
+    countsBlocks: needs.blockCounts,
     feedsReports: needs.reports,
     dropsAtDeadline: preset?.lease?.onExpiry === 'drop',
     deployable: words.length === 0 ? 'yes' : [...new Set(words)].join('; '),

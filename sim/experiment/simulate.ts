@@ -109,6 +109,7 @@ function clusterSpec(
             (line) => decisions.push(line),
           ),
     feedsIndex: facts.feedsIndex,
+    countsBlocks: facts.countsBlocks,
     feedsReports: facts.feedsReports,
     dropsAtDeadline: facts.dropsAtDeadline,
     horizonMs: plan.horizonMs ?? Number.POSITIVE_INFINITY,
