@@ -33,7 +33,7 @@ describe('scenario files', () => {
     );
   });
   it('a size without a proper unit', async () => {
-    const line = await mistake((t) => t.replace('64GiB', '80G'));
+    const line = await mistake((t) => t.replace(/host: { size: [^,]+/, 'host: { size: 80G'));
     expect(line).toMatch(
       /^error E_SIZE_UNIT a\.yaml:\d+:\d+ fleet\.pools\[0\]\.tiers\.host\.size: got 80G, expected a size\. Write 80GB \(80,000,000,000 B\) or 80GiB/,
     );

@@ -1,5 +1,5 @@
 /** `--reporter NAME[:FILE]` and `--json`: which renderings go where. */
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { UserError } from '../control/user-error.ts';
 import type { Terminal } from '../reports/terminal.ts';
 import { noPaint, type Paint } from '../reports/text/paint.ts';
@@ -48,7 +48,7 @@ function writeWhole(file: string, content: string): void {
     writeFileSync(temporary, content);
     renameSync(temporary, file);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    if (existsSync(temporary)) rmSync(temporary);
     throw new UserError(
       {
         severity: 'error',

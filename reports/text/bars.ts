@@ -12,9 +12,9 @@ export interface Axis {
 export function axisFor(values: readonly number[], columns: number): Axis {
   const lo0 = Math.min(0, ...values);
   const hi0 = Math.max(0, ...values);
-  const span = hi0 - lo0 || 1;
+  const span = hi0 - lo0 > 1e-9 ? hi0 - lo0 : 1;
   const step = niceStep(span / 3);
-  const lo = Math.floor(lo0 / step - 1e-9) * step;
+  const lo = Math.floor(lo0 / step + 1e-9) * step;
   const hi = hi0 <= 1e-12 ? step * 0.15 : Math.ceil(hi0 / step - 1e-9) * step;
   const ticks: number[] = [];
   for (let t = lo; t <= hi + step * 1e-6; t += step) ticks.push(Math.abs(t) < step * 1e-6 ? 0 : t);

@@ -10,6 +10,8 @@ import { trustLines } from './trust.ts';
 import { verdictMark, verdictText, verdictTone } from './verdicts.ts';
 
 const COLUMNS = 100;
+/** Longer names of arms stand on a line of their own. */
+const NAME = 30;
 
 /** Lines of a comparison of at least two arms. Pure in the result; layout never depends on the terminal. */
 export function comparisonText(result: Result, paint: Paint): string {
@@ -124,12 +126,19 @@ function forestLines(result: Result, plotColumns: number, paint: Paint): string[
     ];
   });
   const printed = table(
-    [{ align: 'left' }, { align: 'right' }, { align: 'right' }, { align: 'left' }, { align: 'left', gap: 1 }, { align: 'left', gap: 1 }],
+    [
+      { align: 'left', maxWidth: NAME },
+      { align: 'right' },
+      { align: 'right' },
+      { align: 'left' },
+      { align: 'left', gap: 1 },
+      { align: 'left', gap: 1 },
+    ],
     [head, ...lines],
     paint,
   );
   // The word may run on under the columns that the baseline leaves empty.
-  const names = Math.max(width(expr), ...result.arms.map((a) => width(a.name) + 2));
+  const names = Math.max(...[width(expr), ...result.arms.map((a) => width(a.name) + 2)].filter((w) => w <= NAME));
   const meanWidth = Math.max(width(`mean, ${label.unit}`), ...means.map(width));
   return printed.map((line, i) =>
     i === printed.length - 1 ? `${padEnd(line, names + 2 + meanWidth)}  ${paint('baseline', 'dim')}` : line,
@@ -165,13 +174,17 @@ export function meanText(row: MetricRow, factor: number): string {
 
 const PER_TABLE = 4;
 
-/** Metrics down, arms across, four arms a table so that 100 columns hold them. */
+/** Metrics down, arms across, as many arms a table as 100 columns hold, at most four. */
 function metricTables(result: Result, paint: Paint): string[] {
   const exprs = [...new Set(result.metrics.map((m) => m.expr))].filter((e) => e !== result.scenario.primary);
   const arms = orderedArms(result);
   const lines: string[] = [];
-  for (let from = 0; from < arms.length; from += PER_TABLE) {
-    lines.push(...metricTable(result, exprs, arms.slice(from, from + PER_TABLE), paint), '');
+  const fits = (group: readonly string[]) => metricTable(result, exprs, group, (text) => text).every((line) => width(line) <= COLUMNS);
+  for (let from = 0; from < arms.length; ) {
+    let many = PER_TABLE;
+    while (many > 1 && !fits(arms.slice(from, from + many))) many--;
+    lines.push(...metricTable(result, exprs, arms.slice(from, from + many), paint), '');
+    from += many;
   }
   return lines;
 }
@@ -207,19 +220,21 @@ function causeTable(result: Result, paint: Paint): string[] {
   const cell = (row: CauseRow, key: (typeof columns)[number]) => (row[key] === 0 ? '-' : fixed(row[key] * 100, 1));
   const order = orderedArms(result);
   const sorted = [...result.causes].sort((a, b) => order.indexOf(a.arm) - order.indexOf(b.arm));
-  const rows = sorted.map((row) => [`  ${row.arm}`, ...columns.map((k) => cell(row, k)), sourceBar(row)]);
-  const nameWidth = Math.max(20, ...sorted.map((r) => width(r.arm) + 2));
-  return [
-    ...table(
-      [{ align: 'left', minWidth: Math.min(nameWidth, 36) }, ...columns.map(() => ({ align: 'right' as const })), { align: 'left' }],
-      [[dim('prompt tokens, %'), ...heads.map(dim)], ...rows],
-      paint,
-    ),
-    paint('  █ HBM  ▒ host  · compulsory  ! avoidable', 'dim'),
-  ];
+  const lines = (barColumns: number, tone: Paint) =>
+    table(
+      [{ align: 'left', minWidth: 20, maxWidth: NAME }, ...columns.map(() => ({ align: 'right' as const })), { align: 'left' }],
+      [
+        [dim('prompt tokens, %'), ...heads.map(dim)],
+        ...sorted.map((row) => [`  ${row.arm}`, ...columns.map((k) => cell(row, k)), sourceBar(row, barColumns)]),
+      ],
+      tone,
+    );
+  let barColumns = 16;
+  while (barColumns > 8 && lines(barColumns, (text) => text).some((line) => width(line) > COLUMNS)) barColumns--;
+  return [...lines(barColumns, paint), paint('  █ HBM  ▒ host  · compulsory  ! avoidable', 'dim')];
 }
 
-function sourceBar(row: CauseRow): string {
+function sourceBar(row: CauseRow, columns: number): string {
   return stackedBar(
     [
       { share: row.hbm, sign: '█' },
@@ -227,7 +242,7 @@ function sourceBar(row: CauseRow): string {
       { share: row.compulsory, sign: '·' },
       { share: row.routing + row.capacity + row.ttl + row.other, sign: '!' },
     ],
-    16,
+    columns,
   );
 }
 
@@ -269,10 +284,10 @@ function pays(result: Result): string {
 function prices(result: Result): string[] {
   return result.comparisons
     .filter((c) => c.expr === result.scenario.primary && c.verdict === 'inconclusive' && c.delta !== null)
-    .map((c) => {
+    .flatMap((c) => {
       const noise = `±${fixed(c.noise, c.noise < 1 ? 1 : 0)} ${c.unit}`;
       const more = c.needMore === null ? '' : `; ≈ ${c.needMore >= 10_000 ? 'more than 10,000' : c.needMore} more replications`;
-      return `  ? ${c.arm}: ${signedDelta(c)} ${c.unit} cannot be told from ${noise}${more}`;
+      return wrap(`? ${c.arm}: ${signedDelta(c)} ${c.unit} cannot be told from ${noise}${more}`, COLUMNS - 2, 2).map((line) => `  ${line}`);
     });
 }
 
@@ -281,7 +296,7 @@ function sloLines(result: Result): string[] {
   return names.flatMap((name) => {
     const rows = result.slo.filter((s) => s.name === name);
     const { expr, scope } = rows[0]!;
-    if (scope === 'run') return [`SLO ${name}: ${expr}: ${rows.map((r) => `${r.arm} ${r.verdict}`).join(', ')}`];
+    if (scope === 'run') return wrap(`SLO ${name}: ${expr}: ${rows.map((r) => `${r.arm} ${r.verdict}`).join(', ')}`, COLUMNS, 2);
     const met = rows.filter((r) => r.met !== null).sort((a, b) => b.met! - a.met!);
     if (met.length === 0) return [`SLO ${name}: ${expr} per ${scope}: n/a (0 samples)`];
     const base = rows.find((r) => r.arm === result.scenario.baseline);

@@ -4,7 +4,7 @@ import { partialBanner } from './comparison.ts';
 import { labelOf, labelWithUnit } from './labels.ts';
 import { decimalsFor, fixed, thousands } from './numbers.ts';
 import type { Paint } from './paint.ts';
-import { alignDecimals, type Cell, table } from './table.ts';
+import { alignDecimals, type Cell, table, wrap } from './table.ts';
 import { notAvailable, tailOf } from './tail.ts';
 import { stoppedText, trustLines } from './trust.ts';
 
@@ -48,7 +48,7 @@ function armBlock(result: Result, arm: string, paint: Paint): string[] {
     { text: n > 1 ? '95 %' : '', tone: 'dim' },
   ];
   return [
-    paint(answer, 'strong'),
+    ...wrap(answer, 100).map((line) => paint(line, 'strong')),
     ...table([{ align: 'left' }, { align: 'left' }, { align: 'left' }], [header, ...lines], paint),
     ...causeLine(result, arm),
     ...sloLine(result, arm),

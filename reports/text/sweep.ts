@@ -12,6 +12,8 @@ import { verdictMark, verdictTone } from './verdicts.ts';
 
 const COLUMNS = 100;
 const BAR = 6;
+/** Longer names of arms stand on a line of their own. */
+const NAME = 24;
 const SHOWN = ['turn.ttft.p(99)', 'kv.hit.total', 'tokens.recomputed.total'] as const;
 
 /** Lines of a sweep. */
@@ -115,7 +117,7 @@ function tableOf(sweep: SweepResult, further: readonly string[], paint: Paint): 
   return table(
     [
       ...axes.map(() => right),
-      ...(manyArms ? [left] : []),
+      ...(manyArms ? [{ ...left, maxWidth: NAME }] : []),
       { ...left, minWidth: BAR },
       right,
       right,

@@ -15,23 +15,39 @@ export interface Column {
   /** Blanks before the column; the first column has none. */
   readonly gap?: number;
   readonly minWidth?: number;
+  /** A wider cell gets a line of its own, with the cells left of it; the rest of its row follows below. */
+  readonly maxWidth?: number;
 }
 
 /** Rows of cells as lines. Widths come from the cells only, never from the terminal. Missing cells are empty. */
 export function table(columns: readonly Column[], rows: readonly (readonly (Cell | string)[])[], paint: Paint): string[] {
-  const cells = rows.map((row) => row.map((c) => (typeof c === 'string' ? { text: c } : c)));
-  const widths = columns.map((column, i) => Math.max(column.minWidth ?? 0, ...cells.map((row) => width(row[i]?.text ?? ''))));
+  const cells = rows.flatMap((row) =>
+    fold(
+      columns,
+      row.map((c) => (typeof c === 'string' ? { text: c } : c)),
+    ),
+  );
+  const widths = columns.map((column, i) =>
+    Math.max(column.minWidth ?? 0, ...cells.map((row) => width(row[i]?.text ?? '')).filter((w) => w <= (column.maxWidth ?? w))),
+  );
   return cells.map((row) => {
     let line = '';
     columns.forEach((column, i) => {
       const cell = row[i] ?? { text: '' };
-      const pad = ' '.repeat(widths[i]! - width(cell.text));
+      const pad = ' '.repeat(Math.max(0, widths[i]! - width(cell.text)));
       const gap = i === 0 ? '' : ' '.repeat(column.gap ?? 2);
       const painted = paint(cell.text, cell.tone ?? 'plain');
       line += gap + (column.align === 'right' ? pad + painted : painted + pad);
     });
     return line.replace(/\s+$/, '');
   });
+}
+
+/** One row, or two where a cell is wider than its column may be. */
+function fold(columns: readonly Column[], row: readonly Cell[]): (readonly Cell[])[] {
+  const wide = columns.findIndex((column, i) => column.maxWidth !== undefined && width(row[i]?.text ?? '') > column.maxWidth);
+  if (wide < 0) return [row];
+  return [row.slice(0, wide + 1), row.map((cell, i) => (i <= wide ? { text: '' } : cell))];
 }
 
 /** Pads the integer parts of numbers so that their decimal points stand below each other; the rest of the text follows freely. */

@@ -78,7 +78,7 @@ export class ResultStore {
       }
       renameSync(temporary, path);
     } catch (error) {
-      rmSync(temporary, { force: true });
+      if (existsSync(temporary)) rmSync(temporary);
       throw new UserError(
         { severity: 'error', code: 'E_OUTPUT', file: path, message: `cannot write (${reason(error)})`, hint: 'Pass --out DIR' },
         1,

@@ -1,6 +1,6 @@
 /** Writes lines to a temporary file that takes its final name only when complete; gzip where the name ends in `.gz`. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { UserError } from '../../control/user-error.ts';
 
@@ -61,7 +61,7 @@ export function writeLines(path: string, lines: Iterable<string>): number {
     return count;
   } catch (error) {
     if (file >= 0) closeSync(file);
-    rmSync(temporary, { force: true });
+    if (existsSync(temporary)) rmSync(temporary);
     const code = (error as { code?: string }).code;
     if (code === undefined) throw error;
     const message = `cannot write (${SAID[code] ?? code})`;
@@ -75,4 +75,5 @@ const SAID: Readonly<Record<string, string>> = {
   EROFS: 'read-only file system',
   ENOSPC: 'no space left',
   EISDIR: 'is a directory',
+  ENOTDIR: 'not a directory',
 };
