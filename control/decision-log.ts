@@ -50,7 +50,8 @@ export function recordPlane(makePlane: PlaneFactory, effects: Effects, branches:
   return {
     request(request, nowMs) {
       declare(request.branch);
-      log('request', [request], nowMs);
+      // Names may be computed by the object that carries the request.
+      log('request', [{ ...request, id: request.id, sessionKey: request.sessionKey }], nowMs);
       plane.request(request, nowMs);
     },
     firstToken(attempt, nowMs) {

@@ -1,5 +1,5 @@
 /** Attempts to serve turns: which turn, where, and whether it still runs. Columns by attempt id. */
-import type { AttemptEnd, RouteRequest } from '../../control/ports.ts';
+import type { AttemptEnd } from '../../control/ports.ts';
 import type { EndStatus } from '../engine/worker.ts';
 
 /** States of an attempt. */
@@ -29,7 +29,6 @@ export class Attempts {
   /** Prompt blocks that the router believed cached where it sent the request. */
   believedBlocks = new Int32Array(1024);
   #latest = new Int32Array(1024).fill(-1);
-  readonly #requests: (RouteRequest | undefined)[] = [];
 
   add(turn: number): number {
     const id = this.count++;
@@ -47,18 +46,8 @@ export class Attempts {
     return turn < this.#latest.length ? this.#latest[turn]! : -1;
   }
 
-  /** Remembers the request until the attempt is over. */
-  keep(id: number, request: RouteRequest): void {
-    this.#requests[id] = request;
-  }
-
-  request(id: number): RouteRequest {
-    return this.#requests[id]!;
-  }
-
   close(id: number): void {
     this.state[id] = ATTEMPT.over;
-    this.#requests[id] = undefined;
   }
 
   #widenTurns(turn: number): void {

@@ -41,6 +41,7 @@ import { Population } from './population.ts';
 import { retryDelayMs } from './retry-delay.ts';
 import { RunRecord } from './run-record.ts';
 import { StuckError } from './stuck-error.ts';
+import { TurnRequest } from './turn-request.ts';
 import { buildMachines } from './worker-builder.ts';
 
 /** Delay lines in calendar order; equal times inside class 4 go in this order. */
@@ -301,21 +302,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     this.#record.turns.attempts[turn] = attemptNumber + 1;
     this.#record.hash.add(this.#nowMs, LOGGED.arrival, turn);
     const hints = this.#hintsOf(turn);
-    const request: RouteRequest = {
-      attempt,
-      id: this.#workload.turnName(turn),
-      attemptNumber,
-      session: play,
-      sessionKey: this.#workload.playName(play),
-      tenant: this.#workload.plays.tenant[play]!,
-      arrivalMs: this.#nowMs,
-      promptTokens: turns.promptTokens[turn]!,
-      branch: turns.branch[turn]!,
-      depthBlocks: turns.depthBlocks[turn]!,
-      ...(hints === undefined ? {} : { hints }),
-    };
-    this.#attempts.keep(attempt, request);
-    this.#plane.request(request, this.#nowMs);
+    this.#plane.request(new TurnRequest(this.#workload, turn, attempt, attemptNumber, this.#nowMs, hints), this.#nowMs);
   }
 
   /** Hints of the trace, if the client of this play sends them. */

@@ -84,7 +84,11 @@ export class Calendar {
       const b = winner[2 * i + 1]!;
       const ta = times[a]!;
       const tb = times[b]!;
-      winner[i] = ta < tb || (ta === tb && ranks[a]! <= ranks[b]!) ? a : b;
+      const before = winner[i]!;
+      const now = ta < tb || (ta === tb && ranks[a]! <= ranks[b]!) ? a : b;
+      // Another slot won here and still does: above it nothing can change.
+      if (now === before && now !== slot) return;
+      winner[i] = now;
     }
   }
 

@@ -1,0 +1,42 @@
+/** A turn as the router sees it. Names are made when somebody asks: only ties, draws and hashing policies do. */
+import type { AgentHints, RouteRequest } from '../../control/ports.ts';
+import type { Workload } from '../workload/workload.ts';
+
+/** One attempt to serve a turn. Its facts are those of the arrival; the names of a turn never change. */
+export class TurnRequest implements RouteRequest {
+  readonly attempt: number;
+  readonly attemptNumber: number;
+  readonly session: number;
+  readonly tenant: number;
+  readonly arrivalMs: number;
+  readonly promptTokens: number;
+  readonly branch: number;
+  readonly depthBlocks: number;
+  declare readonly hints?: AgentHints;
+  readonly #workload: Workload;
+  readonly #turn: number;
+
+  constructor(workload: Workload, turn: number, attempt: number, attemptNumber: number, nowMs: number, hints: AgentHints | undefined) {
+    const { turns, plays } = workload;
+    const play = turns.play[turn]!;
+    this.attempt = attempt;
+    this.attemptNumber = attemptNumber;
+    this.session = play;
+    this.tenant = plays.tenant[play]!;
+    this.arrivalMs = nowMs;
+    this.promptTokens = turns.promptTokens[turn]!;
+    this.branch = turns.branch[turn]!;
+    this.depthBlocks = turns.depthBlocks[turn]!;
+    if (hints !== undefined) this.hints = hints;
+    this.#workload = workload;
+    this.#turn = turn;
+  }
+
+  get id(): string {
+    return this.#workload.turnName(this.#turn);
+  }
+
+  get sessionKey(): string {
+    return this.#workload.playName(this.session);
+  }
+}
