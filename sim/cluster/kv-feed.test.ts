@@ -1,9 +1,7 @@
 import { expect, test } from 'vitest';
 import { BRANCH_PRIVATE, BranchTable } from '../../control/blocks.ts';
-import { type ControlPlane, KV_CLEARED, KV_STORED, KvEventBatch } from '../../control/ports.ts';
+import { type ControlPlane, KV_CLEARED, KV_STORED, KvEventBatch, TIER } from '../../control/ports.ts';
 import { KvFeed } from './kv-feed.ts';
-
-const HBM = 1;
 
 interface Seen {
   readonly atMs: number;
@@ -25,7 +23,7 @@ function batchOf(rank: number, epoch: number, seq: number, branches: readonly nu
   batch.rank = rank;
   batch.epoch = epoch;
   batch.seq = seq;
-  for (const branch of branches) batch.push(kind, HBM, branch, 0, 1);
+  for (const branch of branches) batch.push(kind, TIER.hbm, branch, 0, 1);
   return batch;
 }
 
