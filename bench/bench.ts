@@ -9,12 +9,10 @@ import { join } from 'node:path';
 import { benchRouting } from '../control/router/router.bench.ts';
 import { noPaint } from '../reports/text/paint.ts';
 import { table } from '../reports/text/table.ts';
-import { loadScenario } from '../scenarios/load-scenario.ts';
 import { findPackageRoot } from '../scenarios/presets.ts';
-import { policyCatalogue } from '../sim/experiment/policies.ts';
-import { prepareTrace, startJob } from '../sim/experiment/simulate.ts';
-import { planOf } from '../sim/experiment/simulate-point.ts';
+import { prepareTrace } from '../sim/experiment/simulate.ts';
 import { measureIngest } from '../traces/ingest-figures.ts';
+import { type FleetFigures, fleetFigures, scenarioPlan } from './fleet-figures.ts';
 
 interface Figure {
   readonly name: string;
@@ -24,45 +22,16 @@ interface Figure {
   readonly goal: string;
 }
 
-interface LoopFigures {
-  readonly requestsPerS: number;
-  readonly requests: number;
-  readonly eventsPerRequest: number;
-  readonly engineEventsPerRequest: number;
-  readonly segmentsPerRequest: number;
-  readonly runHash: string;
-}
-
 const ROOT = findPackageRoot();
 const isQuick = process.argv.includes('--quick');
 const isJson = process.argv.includes('--json');
 
-/** Event loop of one arm of a scenario, workload made before the clock starts. */
-async function loop(file: string, sets: readonly string[], runs: number): Promise<LoopFigures> {
-  const loaded = await loadScenario({ file }, { sets, policies: policyCatalogue(), packageRoot: ROOT });
-  const plan = planOf(loaded, { metrics: [] });
+/** Event loop of the first arm of a scenario; counters are those of every run, the speed is the median. */
+async function loop(file: string, sets: readonly string[], runs: number): Promise<FleetFigures & { readonly requestsPerS: number }> {
+  const plan = await scenarioPlan(file, sets);
   const trace = await prepareTrace(plan);
-  const rates: number[] = [];
-  let last: LoopFigures | undefined;
-  for (let i = 0; i < runs; i++) {
-    const job = startJob(plan, trace, { arm: 0, replication: 0 });
-    const start = performance.now();
-    while (job.step(100_000));
-    const seconds = (performance.now() - start) / 1000;
-    const run = job.run();
-    const requests = run.decisions;
-    const sum = (pick: (c: (typeof run.counters)[number]) => number): number => run.counters.reduce((total, c) => total + pick(c), 0);
-    rates.push(requests / seconds);
-    last = {
-      requestsPerS: 0,
-      requests,
-      eventsPerRequest: run.events / requests,
-      engineEventsPerRequest: sum((c) => c.events) / requests,
-      segmentsPerRequest: sum((c) => c.segmentsTouched) / requests,
-      runHash: run.runHash,
-    };
-  }
-  return { ...last!, requestsPerS: median(rates) };
+  const all = Array.from({ length: runs }, () => fleetFigures(plan, trace));
+  return { ...all[0]!, requestsPerS: median(all.map((f) => (1000 * f.requests) / f.loopMs)) };
 }
 
 /** The agent population of agents-64 on another number of workers, without warm-up, HBM only. */
@@ -82,11 +51,13 @@ async function figures(): Promise<Figure[]> {
     out.push({ name, value, unit, goal });
     if (!isJson) process.stderr.write('.');
   };
-  const addLoop = (name: string, f: LoopFigures, goal = ''): void => {
+  const addLoop = (name: string, f: Awaited<ReturnType<typeof loop>>, goal = ''): void => {
     add(`${name}: event loop`, f.requestsPerS, 'requests/s', goal);
     add(`${name}: calendar events`, f.eventsPerRequest, 'per request');
     add(`${name}: engine events`, f.engineEventsPerRequest, 'per request');
     add(`${name}: segments touched`, f.segmentsPerRequest, 'per request');
+    add(`${name}: index and booking entries walked`, f.entriesPerRequest, 'per request');
+    add(`${name}: block structures`, f.bytesPerCachedBlock, 'B/cached block', '2 | 0.23');
   };
   const runs = isQuick ? 1 : 3;
   addLoop('Mooncake, 8 workers', await loop('mooncake-8', [], runs + 1));

@@ -141,6 +141,11 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     return this.#calendar.yielded;
   }
 
+  /** The engines, for measurements of their memory. */
+  get workers(): readonly Worker[] {
+    return this.#workers;
+  }
+
   /** Share of the work done, 0..1, for progress lines only. */
   get progress(): number {
     const horizon = this.#spec.horizonMs;

@@ -5,7 +5,7 @@ import { UserError } from '../../control/user-error.ts';
 import { readTraceCached } from '../../traces/cache.ts';
 import type { Trace } from '../../traces/columns.ts';
 import { Cluster } from '../cluster/cluster.ts';
-import type { ClusterRun } from '../cluster/cluster-spec.ts';
+import type { ClusterRun, ClusterSpec } from '../cluster/cluster-spec.ts';
 import { materialiseWorkload } from '../workload/materialise.ts';
 import type { Job } from './executor.ts';
 import { buildFleet } from './fleet-plan.ts';
@@ -73,13 +73,14 @@ export function startJob(plan: RunPlan, trace: Trace, job: Job): RunningJob {
   };
 }
 
-function clusterSpec(
+/** What a cluster is built from: one arm of a plan on one workload. `decisions` receives the decision log; null = none is made. */
+export function clusterSpec(
   plan: RunPlan,
   arm: ArmPlan,
   workload: ReturnType<typeof materialiseWorkload>,
   replication: number,
   decisions: string[] | null,
-) {
+): ClusterSpec {
   const facts = policyFacts(arm.router, arm.retention);
   const routerSeed = fnv1a32(`${plan.seed}/${replication}/router`);
   const offset = new Map<string, number>();
@@ -99,7 +100,7 @@ function clusterSpec(
       forMs: f.forMs,
       factor: f.factor,
     })),
-    createPlane: (branches: Parameters<typeof buildPlane>[4], effects: Parameters<typeof buildPlane>[5]) =>
+    createPlane: (branches, effects) =>
       decisions === null
         ? buildPlane(arm.router, arm.retention, routerSeed, 'off', branches, effects)
         : recordPlane(
@@ -122,7 +123,7 @@ function clusterSpec(
     tieSeed: plan.tieSeed,
     noProgressEvents: plan.noProgress * 1000,
     attribution: true,
-  } as const;
+  };
 }
 
 /** Materialises; an overlong trace is reported at the limit that the user wrote. */
