@@ -52,6 +52,8 @@ export class Attribution {
 
   /** Own blocks [.., to) of a branch were stored on some worker in some tier. */
   stored(branch: number, to: number): void {
+    // No prompt names a private block, so none can miss it.
+    if ((this.#branches.flags[branch]! & BRANCH_PRIVATE) !== 0) return;
     if (branch >= this.#everStored.length) {
       const wide = new Int32Array(Math.max(branch + 1, this.#everStored.length * 2));
       wide.set(this.#everStored);
