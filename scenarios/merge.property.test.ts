@@ -92,10 +92,12 @@ describe('merge by name', () => {
     expect(problems).toMatchObject([{ code: 'E_REMOVE_UNKNOWN', line: 1, hint: 'Did you mean "aa"?' }]);
   });
 
-  it('lets a map with only `with` stand on a bare preset string, and a string replace a map', () => {
+  it('lets a map that names no preset stand on a bare preset string, and a string replace a map', () => {
     expect(finished(mergeTrees(tree({ router: 'x@1' }), tree({ router: { with: { c: 2 } } })))).toEqual({
       router: { use: 'x@1', with: { c: 2 } },
     });
+    const empty = mergeTrees(tree({ router: 'x@1' }), tree({ router: {} }));
+    expect(finished(mergeTrees(empty, tree({ router: { with: { c: 2 } } })))).toEqual({ router: { use: 'x@1', with: { c: 2 } } });
     expect(finished(mergeTrees(tree({ router: { use: 'x@1', with: { c: 2 } } }), tree({ router: 'y@1' })))).toEqual({ router: 'y@1' });
   });
 });

@@ -11,7 +11,7 @@ import { didYouMean } from './spelling.ts';
 export function mergeTrees(under: LocatedNode, over: LocatedNode): LocatedNode {
   if (over.type === 'map') {
     if (under.type === 'map' && over.replaces !== true) return mergeMaps(under, over);
-    if (under.type === 'scalar' && typeof under.value === 'string' && over.replaces !== true && isUseMap(over))
+    if (under.type === 'scalar' && isPresetName(under.value) && over.replaces !== true && isUseMap(over))
       return mergeMaps(lift(under), over);
     return { ...over, replaces: true };
   }
@@ -30,16 +30,22 @@ function lift(node: LocatedNode): LocatedMap {
   return map;
 }
 
-/** A map that may stand on a bare preset string: it has `with` and does not name another preset. */
+/** `name@version`; other strings, such as a duration, are values that a map replaces. */
+function isPresetName(value: unknown): boolean {
+  return typeof value === 'string' && value.includes('@');
+}
+
+/** A map that may stand on a bare preset string: any that does not name another preset, or merging would depend on its order. */
 function isUseMap(map: LocatedMap): boolean {
-  return map.entries.has('with') && !map.entries.has('use');
+  return !map.entries.has('use');
 }
 
 function mergeMaps(under: LocatedMap, over: LocatedMap): LocatedMap {
   const merged: LocatedMap = { type: 'map', origin: over.origin, entries: new Map(under.entries) };
   if (under.replaces === true) merged.replaces = true;
   for (const [key, entry] of over.entries) {
-    const below = under.entries.get(key);
+    // What a `use` names is replaced whole: it never stands for part of something.
+    const below = key === 'use' ? undefined : under.entries.get(key);
     merged.entries.set(key, below === undefined ? entry : { keyOrigin: entry.keyOrigin, node: mergeTrees(below.node, entry.node) });
   }
   return merged;
