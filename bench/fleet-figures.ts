@@ -4,6 +4,7 @@ import { loadScenario } from '../scenarios/load-scenario.ts';
 import { findPackageRoot } from '../scenarios/presets.ts';
 import { Cluster } from '../sim/cluster/cluster.ts';
 import type { ClusterRun } from '../sim/cluster/cluster-spec.ts';
+import { emptyLoadView } from '../sim/engine/empty-load-view.ts';
 import { policyCatalogue } from '../sim/experiment/policies.ts';
 import type { RunPlan } from '../sim/experiment/run-plan.ts';
 import { clusterSpec } from '../sim/experiment/simulate.ts';
@@ -76,22 +77,10 @@ function bytesPerCachedBlock(cluster: Cluster): number {
   let bytes = 0;
   let blocks = 0;
   for (const worker of cluster.workers) {
-    const view = { ...NOTHING_SEEN };
+    const view = emptyLoadView();
     worker.loadView(cluster.nowMs, view);
     bytes += (worker as { readonly kvBytes?: number }).kvBytes ?? Number.NaN;
     blocks += view.kvCachedBlocks + view.hostUsedBlocks;
   }
   return bytes / blocks;
 }
-
-const NOTHING_SEEN = {
-  running: 0,
-  waiting: 0,
-  kvReferencedBlocks: 0,
-  kvCachedBlocks: 0,
-  kvClaimedBlocks: 0,
-  kvUsableBlocks: 0,
-  hostUsedBlocks: 0,
-  hostBlocks: 0,
-  stepEndsMs: 0,
-};

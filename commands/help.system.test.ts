@@ -4,6 +4,7 @@ import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { WEKA_TRANSCRIPT } from '../traces/worked-examples.ts';
 import { VERSION } from '../version.ts';
 import { CLI, emptyFolder, kvcast, type Outcome, ROOT } from './command-line.fixture.ts';
 import { EXAMPLES } from './examples.ts';
@@ -148,7 +149,7 @@ describe('traces', () => {
   it('inspect prints the figures of the bundled sample', async () => {
     const { code, stdout } = await kvcast(['trace', 'inspect', SAMPLE]);
     expect(code).toBe(0);
-    expect(stdout).toBe(TRANSCRIPT);
+    expect(stdout).toBe(WEKA_TRANSCRIPT);
   });
   it('convert writes a file that can be read again, and standard output the same', async () => {
     const cwd = emptyFolder();
@@ -194,23 +195,3 @@ describe('sweep', () => {
     short(stdout);
   });
 });
-
-/** The sample's published figures in the layout of the design; every number was derived from the trace independently of this program. */
-const TRANSCRIPT = `weka-ranges: 120 sessions, 9,247 root requests, 1.13 G input tokens, 96.46 % of them reusable.
-Identity   block 64 · ids per session · no partial ids · times 1 s (nested 1 ms) · Apache-2.0
-           28 sub-agents in 6 sessions with 270 requests · output 4.10 M tokens · no arrival times
-Shape (root)              P10      P50       P90       P99      max      mean
-  requests / session        7       47     174.8     430.6      514      77.1
-  input / request      43,387  103,852   219,932   481,261            122,034
-  output / request        110      221       889     3,602              443.7
-Reuse      previous turn 96.38 % · infinite cache 96.46 % · 27.4 reads per write · 197 breaks
-TTL curve  share of input tokens kept (previous turn), R = idle KV per active KV
-  ttl              1s     5s    10s    30s     1m     5m    15m     1h
-  debiased, %    41.3   64.6   71.2   78.8   82.8   91.7   94.7   96.0   ▄▆▆▇▇███
-  recorded, %     0.6   14.3   46.9   74.5   81.1   91.5   94.6   96.0   ▁▂▄▆▇███
-  R, debiased    0.06   0.22   0.36   0.79   1.30   3.48   6.25  13.33
-Hygiene    H1  pause bias: pauses follow the request's own service time (0.52 > 0.15): debiased
-           H2  692 requests (7.5 %) without api_time: estimated   H4  root times in whole seconds
-           H5  no arrivals: set workload.arrivals   H11 9 model switches   H12 4 zero outputs
-Cannot tell: sharing between sessions (ids are private) · fan-out (28 sub-agents) · rejected agents
-`;

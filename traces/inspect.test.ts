@@ -4,32 +4,12 @@ import { inspectTrace } from './inspect.ts';
 import { inspectionText } from './inspect-text.ts';
 import { readTrace } from './read.ts';
 import { runTraceInspect } from './trace-commands.ts';
-import { readText, sessionE1, sessionE2 } from './worked-examples.ts';
-
-/** The transcript of the design, whose figures come from the trace specification. */
-const TRANSCRIPT = `weka-ranges: 120 sessions, 9,247 root requests, 1.13 G input tokens, 96.46 % of them reusable.
-Identity   block 64 · ids per session · no partial ids · times 1 s (nested 1 ms) · Apache-2.0
-           28 sub-agents in 6 sessions with 270 requests · output 4.10 M tokens · no arrival times
-Shape (root)              P10      P50       P90       P99      max      mean
-  requests / session        7       47     174.8     430.6      514      77.1
-  input / request      43,387  103,852   219,932   481,261            122,034
-  output / request        110      221       889     3,602              443.7
-Reuse      previous turn 96.38 % · infinite cache 96.46 % · 27.4 reads per write · 197 breaks
-TTL curve  share of input tokens kept (previous turn), R = idle KV per active KV
-  ttl              1s     5s    10s    30s     1m     5m    15m     1h
-  debiased, %    41.3   64.6   71.2   78.8   82.8   91.7   94.7   96.0   ▄▆▆▇▇███
-  recorded, %     0.6   14.3   46.9   74.5   81.1   91.5   94.6   96.0   ▁▂▄▆▇███
-  R, debiased    0.06   0.22   0.36   0.79   1.30   3.48   6.25  13.33
-Hygiene    H1  pause bias: pauses follow the request's own service time (0.52 > 0.15): debiased
-           H2  692 requests (7.5 %) without api_time: estimated   H4  root times in whole seconds
-           H5  no arrivals: set workload.arrivals   H11 9 model switches   H12 4 zero outputs
-Cannot tell: sharing between sessions (ids are private) · fan-out (28 sub-agents) · rejected agents
-`;
+import { readText, sessionE1, sessionE2, WEKA_TRANSCRIPT } from './worked-examples.ts';
 
 describe('the inspection of the bundled WEKA sample', () => {
   it('reads as designed', async () => {
     const x = inspectTrace(await readTrace(bundledTracePath('weka-dev@1')!));
-    expect(inspectionText(x)).toBe(TRANSCRIPT);
+    expect(inspectionText(x)).toBe(WEKA_TRANSCRIPT);
   });
   it('has the shape of the specification', async () => {
     const { shape } = inspectTrace(await readTrace(bundledTracePath('weka-dev@1')!));

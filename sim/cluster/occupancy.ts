@@ -1,4 +1,5 @@
 /** The state of all workers, looked at every 10 s of simulated time. Source: experiments specification 4 (occupancy metrics). */
+import { emptyLoadView } from '../engine/empty-load-view.ts';
 import type { LoadView, Worker } from '../engine/worker.ts';
 import type { OccupancySums } from './cluster-spec.ts';
 
@@ -15,17 +16,7 @@ export class OccupancySampler {
   sums = emptyOccupancy();
   #sampledMs = 0;
   #weight = 1;
-  readonly #view: LoadView = {
-    running: 0,
-    waiting: 0,
-    kvReferencedBlocks: 0,
-    kvCachedBlocks: 0,
-    kvClaimedBlocks: 0,
-    kvUsableBlocks: 0,
-    hostUsedBlocks: 0,
-    hostBlocks: 0,
-    stepEndsMs: 0,
-  };
+  readonly #view = emptyLoadView();
 
   /** Starts the sums again. */
   reset(): void {

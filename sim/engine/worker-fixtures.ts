@@ -5,6 +5,7 @@
 import { BranchTable } from '../../control/blocks.ts';
 import { type ActionOutcome, KV_STORED, type KvAction, type KvEventBatch } from '../../control/ports.ts';
 import { EVENT_CLASS } from '../kernel/event-class.ts';
+import { emptyLoadView } from './empty-load-view.ts';
 import { createLinkPool, type LinkPool, type LinkPoolOptions } from './links.ts';
 import type { Regime, RunSegments, StepBatch, StepTimer } from './step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts, WorkerSink } from './worker.ts';
@@ -294,28 +295,13 @@ function give(worker: Worker, input: WorkerInput): Observation | null {
 
 function observe(worker: Worker, tMs: number, chains: readonly (readonly [number, number])[]): Observation {
   worker.advance(tMs, EVENT_CLASS.observe);
-  const view = emptyView();
+  const view = emptyLoadView();
   worker.loadView(tMs, view);
   const seen = chains.map(([branch, depth]) => {
     const resident = worker.residentBlocks(branch, depth);
     return [resident, worker.hostBlocks(branch, depth, resident)] as const;
   });
   return { tMs, view, chains: seen };
-}
-
-/** A view to fill. */
-export function emptyView(): LoadView {
-  return {
-    running: 0,
-    waiting: 0,
-    kvReferencedBlocks: 0,
-    kvCachedBlocks: 0,
-    kvClaimedBlocks: 0,
-    kvUsableBlocks: 0,
-    hostUsedBlocks: 0,
-    hostBlocks: 0,
-    stepEndsMs: 0,
-  };
 }
 
 /** A branch table from token streams: requests with equal leading tokens share blocks, everything else is private. */

@@ -1,50 +1,13 @@
 /** A hand-made run for tests of metrics: five turns of three sessions on four workers, one minute. */
 import type { WorkerCounters } from '../engine/worker.ts';
+import { zeroCounters } from '../engine/zero-counters.ts';
 import type { RunMeasures, WorkerMeasures } from './run-measures.ts';
 import { DDSketch } from './sketch.ts';
 import { SESSION_STATUS, TURN_STATUS, TurnTable } from './turn-table.ts';
 
 /** Counters that are zero but for the given ones. */
 export function fixtureCounters(given: Partial<WorkerCounters> = {}): WorkerCounters {
-  const zero = {
-    steps: 0,
-    emptySteps: 0,
-    events: 0,
-    segmentsTouched: 0,
-    prefillTokens: 0,
-    decodeTokens: 0,
-    recomputedTokens: 0,
-    wastedTokens: 0,
-    queryTokensFirst: 0,
-    hitHbmTokensFirst: 0,
-    hitHostTokensFirst: 0,
-    queryTokensAgain: 0,
-    hitHbmTokensAgain: 0,
-    hitHostTokensAgain: 0,
-    lastBlockRecomputed: 0,
-    admissions: 0,
-    preemptions: 0,
-    blockedBySeqs: 0,
-    blockedByIslGate: 0,
-    blockedByGate: 0,
-    blockedByWatermark: 0,
-    blockedByReserved: 0,
-    hbmEvictedBlocks: 0,
-    hbmExpiredBlocks: 0,
-    hostEvictedBlocks: 0,
-    hostStoredBlocks: 0,
-    hostSkippedFullBlocks: 0,
-    hostSkippedPresentBlocks: 0,
-    hostReadBytes: 0,
-    hostWriteBytes: 0,
-    claimsBroken: 0,
-    claimsExpired: 0,
-    duplicateBlocks: 0,
-    busyMs: 0,
-    waitingMs: 0,
-    regimeMs: { calibrated: 0, 'fit-only': 0, extrapolated: 0 },
-  };
-  return { ...zero, ...given };
+  return { ...zeroCounters(), ...given };
 }
 
 /** A worker of eight H100 for one minute. */

@@ -1,16 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
+import { emptyLoadView } from '../empty-load-view.ts';
 import type { EngineConfig, EngineRequest, Worker } from '../worker.ts';
-import {
-  AffineTimer,
-  emptyView,
-  engineConfig,
-  type Performance,
-  Prompts,
-  play,
-  RecordingSink,
-  type WorkerInput,
-} from '../worker-fixtures.ts';
+import { AffineTimer, engineConfig, type Performance, Prompts, play, RecordingSink, type WorkerInput } from '../worker-fixtures.ts';
 import { createJumpWorker } from './jump-worker.ts';
 
 const submit = (tMs: number, request: EngineRequest): WorkerInput => ({ tMs, kind: 'submit', request });
@@ -175,7 +167,7 @@ describe('a run', () => {
     worker.advance(10, EVENT_CLASS.schedule);
     expect(worker.nextMs).toBe(1010);
     worker.advance(505, EVENT_CLASS.observe);
-    const view = emptyView();
+    const view = emptyLoadView();
     worker.loadView(505, view);
     expect([view.stepEndsMs, view.kvReferencedBlocks, worker.counters.steps, sink.gapsMs.length]).toEqual([510, 14, 50, 49]);
     expect(worker.nextMs).toBe(1010);
