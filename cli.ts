@@ -1,37 +1,8 @@
 #!/usr/bin/env node
 /** The front door: wiring of commands. Each command is one function that lives with its subject and is loaded when asked for. */
-import { Command, CommanderError, type Help, Option } from 'commander';
-import { examplesOf } from './commands/examples.ts';
+import { Command, CommanderError, Option } from 'commander';
+import { helpText, LONG_HELP, SHORT_HELP } from './commands/help-text.ts';
 import { VERSION } from './version.ts';
-
-const SHORT_HELP = `kvcast ${VERSION}: what happens if you route or retain KV cache differently?
-  kvcast demo                    two routers x two retention policies on a bundled trace, < 15 s
-  kvcast run SCENARIO            metrics with intervals
-  kvcast compare SCENARIO        paired differences with intervals and verdicts
-  kvcast sweep SCENARIO --sweep ttl=1m,5m,1h
-  kvcast trace inspect FILE      what a trace holds, and what it cannot tell
-All commands: kvcast --help     One command: kvcast help compare     A code: kvcast help E_RANGE
-`;
-
-const LONG_HELP = `Usage: kvcast <command> [options]
-Ask     run · compare · sweep                    simulate a scenario
-Decide  check                                    for CI: schema and meaning, without a run
-Look    trace inspect · trace convert            what agents did
-Know    presets · schema · doctor                what can be named, what is installed
-Start   demo · help [COMMAND|CODE]
-  -o, --out DIR            result directory (default kvcast-out/<scenario name>)
-      --set PATH=VALUE     override a leaf, repeatable; lists by name: fleet.pools.main.workers=8
-      --seed N  --reps N   root seed, replications          --jobs N   threads (default cores - 1)
-      --reporter R[:FILE]  text json, repeatable
-      --json               same as --reporter json
-      --strict             findings and inert fields become exit 3     --force  --time-limit D
-  -q, --quiet  -v, --verbose  --color auto|always|never  --ascii  -h, --help  -V, --version
-Exit    0 success                        5 incomplete
-        1 internal error or invariant    6 model stuck
-        2 usage or invalid input        10 SLO breached (--enforce-slo)
-        3 findings under --strict      130 interrupted (143 by TERM)
-        4 changes (--detailed-exitcode)
-`;
 
 /** Builds the command line; exported for its tests. */
 export function createProgram(): Command {
@@ -92,6 +63,13 @@ export function createProgram(): Command {
   output(program.command('doctor').description('What is installed and whether this machine repeats results.')).action(async (options) => {
     await (await import('./commands/knowledge.ts')).doctor(options);
   });
+  output(
+    program
+      .command('conformance [suite] [dir]')
+      .description('Replay decisions recorded from vLLM, Dynamo and AISimulate: equal N of M per family; exit 3 on a difference.'),
+  ).action(async (suite, folder, options) => {
+    await (await import('./commands/conformance.ts')).conformance(suite, folder, options);
+  });
   program.command('help [topic]').action(async (topic) => {
     if (topic === undefined) process.stdout.write(LONG_HELP);
     else await (await import('./commands/knowledge.ts')).help(topic, program);
@@ -114,34 +92,6 @@ function traceCommands(program: Command): void {
     .action(async (file, options) => {
       await (await import('./commands/trace.ts')).convert(file, options);
     });
-}
-
-/** What it does, how it is called, examples to copy, options: within 100 columns. */
-function helpText(command: Command, help: Help): string {
-  const name = help
-    .commandUsage(command)
-    .replace(/^kvcast /, '')
-    .replace(/ \[options\].*$/, '');
-  const rows = [
-    ...help.visibleCommands(command).map((c) => [help.subcommandTerm(c), c.description()] as const),
-    ...help.visibleOptions(command).map((o) => [help.optionTerm(o), optionText(o)] as const),
-  ];
-  const wide = Math.max(...rows.map(([term]) => term.length));
-  return [
-    command.description(),
-    `Usage: ${help.commandUsage(command)}`,
-    ...examplesOf(name).map((example) => `  ${example}`),
-    'Options:',
-    ...rows.map(([term, text]) => `  ${term.padEnd(wide)}  ${text}`),
-    'Global options and exit codes: kvcast --help',
-    '',
-  ].join('\n');
-}
-
-function optionText(option: Option): string {
-  const choices = option.argChoices === undefined ? '' : `: ${option.argChoices.join(', ')}`;
-  const fallback = typeof option.defaultValue === 'string' ? ` (default ${option.defaultValue})` : '';
-  return `${option.description}${choices}${fallback}`;
 }
 
 /** Options of every command. */

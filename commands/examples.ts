@@ -10,6 +10,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   check: ['kvcast check quickstart agents-8'],
   schema: ['kvcast schema --resolved quickstart', 'kvcast schema --field fleet.pools.workers'],
   presets: ['kvcast presets retention', 'kvcast presets gpu/h100-sxm'],
+  conformance: ['kvcast conformance', 'kvcast conformance vllm bench/conformance/vllm/vectors'],
   doctor: ['kvcast doctor --strict'],
   trace: [
     'kvcast trace inspect traces/samples/weka_dev.jsonl.gz',

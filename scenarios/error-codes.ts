@@ -195,6 +195,11 @@ const RUN: Record<string, CodeEntry> = {
   ),
   E_USAGE: entry('the command line is not understood', 'an unknown option or a missing argument', 'kvcast help COMMAND'),
   E_LOG: entry('a decision log is damaged', 'a truncated or edited line', 'Record it again'),
+  E_RECORDING: entry(
+    'a conformance recording cannot be read',
+    'a truncated download or an edited line',
+    'Fetch the file again; formats: the README beside the shipped recordings',
+  ),
   E_CODE_UNKNOWN: entry('kvcast help was asked for an unknown code', 'a misspelling', 'Follow the hint'),
   E_LISTEN: entry('the gateway cannot listen', 'the port is in use or not allowed', 'Choose another port, or 0 for any free one'),
   E_REDIS: entry('the connection to Redis was lost', 'the server is down or unreachable', 'Resume when it is back'),

@@ -2,9 +2,9 @@
  * Replays a scenario recorded from vLLM's own scheduler, step by step, through the reference scheduler and compares every recorded
  * field. Format of the recordings: vectors/README.md.
  */
-import type { EngineConfig } from '../worker.ts';
-import { SchedulerRequest } from './request.ts';
-import { NOTHING_OUTSIDE, Scheduler, type StepPlan } from './scheduler.ts';
+import { SchedulerRequest } from '../../../sim/engine/reference/request.ts';
+import { NOTHING_OUTSIDE, Scheduler, type StepPlan } from '../../../sim/engine/reference/scheduler.ts';
+import type { EngineConfig } from '../../../sim/engine/worker.ts';
 import type { RecordedConfig, RecordedRequest, RecordedScenario, RecordedStep } from './vllm-recording.ts';
 
 /** What the replay found: every difference as `step t field: got X, expected Y`, and how much was compared. */

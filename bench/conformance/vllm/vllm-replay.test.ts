@@ -18,7 +18,7 @@ describe('replay of schedules recorded from vLLM 0.32.0', () => {
   const files = readdirSync(folder).filter((name) => name.endsWith('.jsonl.gz'));
 
   it('finds the families', () => {
-    expect(files).toEqual(['a.jsonl.gz', 'c.jsonl.gz', 'd.jsonl.gz', 'm.jsonl.gz', 's.jsonl.gz']);
+    expect(files).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'm'].map((f) => `${f}.jsonl.gz`));
   });
 
   it.each(files)('equals every field of every step in %s', (file) => {

@@ -1,0 +1,128 @@
+/** Replays suites and says in one line per family how many cases are equal: the result of `kvcast conformance`. */
+import { join } from 'node:path';
+import { UserError } from '../../control/user-error.ts';
+import { nearest } from '../../scenarios/spelling.ts';
+import type { CaseOutcome, ConformanceSuite, Family } from './suite.ts';
+
+/** What the replay of a family found. */
+export interface FamilyReport {
+  readonly suite: string;
+  readonly family: string;
+  readonly cases: number;
+  readonly equal: number;
+  /** Recorded values compared. */
+  readonly fields: number;
+  /** Cases whose difference a named rule explains, per rule. */
+  readonly explained: Readonly<Record<string, number>>;
+  /** Cases that differ without a rule. */
+  readonly different: number;
+  readonly firstDifference?: CaseOutcome;
+}
+
+export interface ConformanceReport {
+  readonly suites: readonly Pick<ConformanceSuite, 'name' | 'reference' | 'method' | 'rules'>[];
+  readonly families: readonly FamilyReport[];
+}
+
+/** Loads the suites by name, so that none costs anything before it is asked for. */
+export const SUITES: Readonly<Record<string, () => Promise<ConformanceSuite>>> = {
+  vllm: async () => (await import('./vllm/vllm-suite.ts')).SUITE,
+  'dynamo-kv': async () => (await import('./dynamo-kv/dynamo-suite.ts')).SUITE,
+  aisimulate: async () => (await import('./aisimulate/aisimulate-suite.ts')).SUITE,
+};
+
+/** Where the recordings of a suite lie in the package. */
+export function shippedFolder(packageRoot: string, suite: string): string {
+  return join(packageRoot, 'bench/conformance', suite, 'vectors');
+}
+
+/** Replays one family to its end. */
+export function replayFamily(suite: string, family: Family): FamilyReport {
+  let cases = 0;
+  let equal = 0;
+  let fields = 0;
+  let different = 0;
+  let first: CaseOutcome | undefined;
+  const explained: Record<string, number> = {};
+  for (const outcome of family.replay()) {
+    cases++;
+    fields += outcome.fields;
+    if (outcome.difference === undefined) equal++;
+    else if (outcome.rule !== undefined) explained[outcome.rule] = (explained[outcome.rule] ?? 0) + 1;
+    else {
+      different++;
+      first ??= outcome;
+    }
+  }
+  return {
+    suite,
+    family: family.name,
+    cases,
+    equal,
+    fields,
+    explained,
+    different,
+    ...(first === undefined ? {} : { firstDifference: first }),
+  };
+}
+
+/**
+ * Replays the named suite, or all, from a folder or from the shipped recordings; `onFamily` is told each family as it ends.
+ * Throws E_USAGE for an unknown suite or a folder without suite, E_FILE for a folder without recordings, E_RECORDING for a broken one.
+ */
+export async function conform(
+  asked: { readonly suite?: string | undefined; readonly folder?: string | undefined },
+  packageRoot: string,
+  onFamily: (report: FamilyReport, suite: ConformanceSuite) => void = () => {},
+): Promise<ConformanceReport> {
+  const names = asked.suite === undefined ? Object.keys(SUITES) : [known(asked.suite)];
+  const suites: ConformanceSuite[] = [];
+  const families: FamilyReport[] = [];
+  for (const name of names) {
+    const suite = await SUITES[name]!();
+    suites.push(suite);
+    const folder = asked.folder ?? shippedFolder(packageRoot, name);
+    const found = suite.families(folder);
+    if (found.length === 0)
+      throw new UserError({
+        severity: 'error',
+        code: 'E_FILE',
+        file: folder,
+        message: `got no recording of suite ${name}, expected files as in ${shippedFolder('.', name)}`,
+        hint: 'Give the folder that holds the *.jsonl.gz files',
+      });
+    for (const family of found) {
+      const report = replayFamily(name, family);
+      families.push(report);
+      onFamily(report, suite);
+    }
+  }
+  return { suites: suites.map(({ name, reference, method, rules }) => ({ name, reference, method, rules })), families };
+}
+
+function known(name: string): string {
+  if (SUITES[name] !== undefined) return name;
+  const names = Object.keys(SUITES);
+  const near = nearest(name, names);
+  throw new UserError({
+    severity: 'error',
+    code: 'E_USAGE',
+    message: `unknown suite ${name}, expected ${names.join(', ')}`,
+    ...(near.length === 0 ? {} : { hint: `Did you mean "${near[0]}"?` }),
+  });
+}
+
+/** `suite family: equal N of M · K stronger-rule` and, if any differ, the first differing field of the first differing case. */
+export function familyLine(report: FamilyReport): string {
+  const { suite, family, equal, cases, explained, firstDifference: first } = report;
+  const parts = Object.entries(explained).map(([rule, count]) => ` · ${count} ${rule}`);
+  const line = `${suite} ${family}: equal ${equal} of ${cases}${parts.join('')}`;
+  if (first?.difference === undefined) return line;
+  const { field, got, expected } = first.difference;
+  return `${line} · first: ${first.id} ${field}: got ${shown(got)}, expected ${shown(expected)}`;
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+}

@@ -1,0 +1,54 @@
+/** Reads recordings: JSON Lines, plain or gzip-compressed, one case per line. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { UserError } from '../../control/user-error.ts';
+
+/** Path of `<folder>/<name>.jsonl.gz` or `.jsonl`; undefined if neither is there. */
+export function recordingFile(folder: string, name: string): string | undefined {
+  return [`${name}.jsonl.gz`, `${name}.jsonl`].map((file) => join(folder, file)).find((file) => existsSync(file));
+}
+
+/**
+ * The cases of a file in order. Throws E_RECORDING with file, line and column for text that is not gzip or not JSON.
+ * Cost: the whole file in memory, one parsed line at a time.
+ */
+export function* readRecording<T>(file: string): Generator<T> {
+  const lines = textOf(file).split('\n');
+  for (const [i, line] of lines.entries()) {
+    if (line.trim() === '') continue;
+    try {
+      yield JSON.parse(line) as T;
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      const column = Number(/position (\d+)/.exec(error.message)?.[1] ?? 0) + 1;
+      throw broken(file, `got ${excerpt(line, column)}, expected one JSON object per line`, i + 1, column);
+    }
+  }
+}
+
+function textOf(file: string): string {
+  const bytes = readFileSync(file);
+  if (!file.endsWith('.gz')) return bytes.toString('utf8');
+  try {
+    return gunzipSync(bytes).toString('utf8');
+  } catch (error) {
+    throw broken(file, `cannot be decompressed (${(error as Error).message}), expected gzip`);
+  }
+}
+
+function excerpt(line: string, column: number): string {
+  return JSON.stringify(line.slice(Math.max(0, column - 9), column + 15));
+}
+
+function broken(file: string, message: string, line?: number, column?: number): UserError {
+  return new UserError({
+    severity: 'error',
+    code: 'E_RECORDING',
+    file,
+    ...(line === undefined ? {} : { line }),
+    ...(column === undefined ? {} : { column }),
+    message,
+    hint: 'Fetch the file again; formats: the README beside the shipped recordings in bench/conformance',
+  });
+}
