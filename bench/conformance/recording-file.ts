@@ -14,16 +14,25 @@ export function recordingFile(folder: string, name: string): string | undefined 
  * Cost: the whole file in memory, one parsed line at a time.
  */
 export function* readRecording<T>(file: string): Generator<T> {
+  for (const { value } of readNumbered(file)) yield value as T;
+}
+
+/** As {@link readRecording}, not yet believed to be of any form, each with its 1-based line. */
+export function* readNumbered(file: string): Generator<{ readonly line: number; readonly value: unknown }> {
   const lines = textOf(file).split('\n');
   for (const [i, line] of lines.entries()) {
     if (line.trim() === '') continue;
-    try {
-      yield JSON.parse(line) as T;
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      const column = Number(/position (\d+)/.exec(error.message)?.[1] ?? 0) + 1;
-      throw broken(file, `got ${excerpt(line, column)}, expected one JSON object per line`, i + 1, column);
-    }
+    yield { line: i + 1, value: parsed(file, line, i + 1) };
+  }
+}
+
+function parsed(file: string, text: string, line: number): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    const column = Number(/position (\d+)/.exec(error.message)?.[1] ?? 0) + 1;
+    throw broken(file, `got ${excerpt(text, column)}, expected one JSON object per line`, { line, column });
   }
 }
 
@@ -41,13 +50,17 @@ function excerpt(line: string, column: number): string {
   return JSON.stringify(line.slice(Math.max(0, column - 9), column + 15));
 }
 
-function broken(file: string, message: string, line?: number, column?: number): UserError {
+/** E_RECORDING for a recording that cannot be replayed; `message` is `got X, expected Y`, `path` lies inside the JSON of the line. */
+export function broken(
+  file: string,
+  message: string,
+  place: { readonly line?: number; readonly column?: number; readonly path?: string } = {},
+): UserError {
   return new UserError({
     severity: 'error',
     code: 'E_RECORDING',
     file,
-    ...(line === undefined ? {} : { line }),
-    ...(column === undefined ? {} : { column }),
+    ...place,
     message,
     hint: 'Fetch the file again; formats: the README beside the shipped recordings in bench/conformance',
   });

@@ -5,12 +5,12 @@
 import { SchedulerRequest } from '../../../sim/engine/reference/request.ts';
 import { NOTHING_OUTSIDE, Scheduler, type StepPlan } from '../../../sim/engine/reference/scheduler.ts';
 import type { EngineConfig } from '../../../sim/engine/worker.ts';
+import { type Difference, firstDifference } from '../suite.ts';
 import type { RecordedConfig, RecordedRequest, RecordedScenario, RecordedStep } from './vllm-recording.ts';
 
-/** What the replay found: every difference as `step t field: got X, expected Y`, and how much was compared. */
+/** What the replay found: the fields that differ in the first step with any, e.g. `step 12 free`, and how much was compared. */
 export interface ReplayResult {
-  readonly differences: readonly string[];
-  readonly steps: number;
+  readonly differences: readonly Difference[];
   readonly fields: number;
 }
 
@@ -76,7 +76,7 @@ class Replay {
   readonly #logs = new Map<number, RequestLog>();
   /** Steps whose output is outstanding, by iteration. */
   readonly #plans = new Map<number, StepPlan>();
-  readonly #differences: string[] = [];
+  readonly #differences: Difference[] = [];
   readonly #numbers = new Map<number, number>();
   #events: string[] = [];
   /** Stored events (one per call that entered blocks) already published. */
@@ -87,7 +87,8 @@ class Replay {
   #expectedRun: readonly number[] = [];
   #expectedWait: readonly number[] = [];
   #fields = 0;
-  #step = -1;
+  /** Where the comparison is: `step 12` or `final`. */
+  #place = '';
 
   constructor(scenario: RecordedScenario) {
     this.#scenario = scenario;
@@ -108,15 +109,15 @@ class Replay {
 
   run(): ReplayResult {
     for (const step of this.#scenario.steps) {
-      this.#step = step.t;
+      this.#place = `step ${step.t}`;
       this.#applyInputs(step);
       if (step.free !== undefined) this.#schedule(step);
       this.#applyOutput(step);
       if (this.#differences.length > 0) break;
     }
-    this.#step = Number.POSITIVE_INFINITY;
+    this.#place = 'final';
     if (this.#differences.length === 0) this.#compareFinal();
-    return { differences: this.#differences, steps: this.#scenario.steps.length, fields: this.#fields };
+    return { differences: this.#differences, fields: this.#fields };
   }
 
   #applyInputs(step: RecordedStep): void {
@@ -257,9 +258,8 @@ class Replay {
 
   #same(field: string, got: unknown, expected: unknown): void {
     this.#fields++;
-    const g = JSON.stringify(got);
-    const e = JSON.stringify(expected);
-    if (g !== e) this.#differences.push(`${this.#scenario.id} step ${this.#step} ${field}: got ${g}, expected ${e}`);
+    const found = firstDifference(`${this.#place} ${field}`, got, expected);
+    if (found !== undefined) this.#differences.push(found);
   }
 }
 

@@ -1,8 +1,9 @@
 /** Conformance with vLLM's own scheduler: every recorded field of every step through the stepped engine. */
-import { readRecording, recordingFile } from '../recording-file.ts';
+import { readNumbered, recordingFile } from '../recording-file.ts';
 import type { CaseOutcome, ConformanceSuite, Family } from '../suite.ts';
+import { checkScenario } from './check-scenario.ts';
 import type { RecordedScenario } from './vllm-recording.ts';
-import { replayScenario } from './vllm-replay.ts';
+import { type ReplayResult, replayScenario } from './vllm-replay.ts';
 
 const FILES = ['m', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
 
@@ -15,17 +16,15 @@ export const SUITE: ConformanceSuite = {
   families: (folder) =>
     FILES.flatMap((name): Family[] => {
       const file = recordingFile(folder, name);
-      return file === undefined ? [] : [{ name, replay: () => replayFile(file) }];
+      return file === undefined ? [] : [{ name, replay: () => outcomes(file, replayScenario) }];
     }),
 };
 
-function* replayFile(file: string): Generator<CaseOutcome> {
-  for (const scenario of readRecording<RecordedScenario>(file)) {
-    const { differences, fields } = replayScenario(scenario);
-    yield {
-      id: scenario.id,
-      fields,
-      ...(differences.length === 0 ? {} : { difference: { field: differences[0]!, got: undefined, expected: undefined } }),
-    };
+function* outcomes(file: string, replay: (scenario: RecordedScenario) => ReplayResult): Generator<CaseOutcome> {
+  for (const { line, value } of readNumbered(file)) {
+    const scenario = checkScenario(value, file, line);
+    const { differences, fields } = replay(scenario);
+    const [difference] = differences;
+    yield { id: scenario.id, fields, ...(difference === undefined ? {} : { difference }) };
   }
 }
