@@ -35,8 +35,14 @@ export async function scenarioPlan(file: string, sets: readonly string[]): Promi
   return planOf(loaded, { metrics: [] });
 }
 
+/** Called around the event loop, nothing else. */
+export interface LoopWatch {
+  begin(): void;
+  end(): void;
+}
+
 /** Runs the first arm and replication of a plan. */
-export function fleetFigures(plan: RunPlan, trace: Trace): FleetFigures {
+export function fleetFigures(plan: RunPlan, trace: Trace, watch?: LoopWatch): FleetFigures {
   const workload = materialiseWorkload(trace, plan.workload, plan.seed, 0);
   const spec = clusterSpec(plan, plan.arms[0]!, workload, 0, null);
   let plane: InspectablePlane | undefined;
@@ -47,9 +53,11 @@ export function fleetFigures(plan: RunPlan, trace: Trace): FleetFigures {
       return plane;
     },
   });
+  watch?.begin();
   const start = performance.now();
   while (cluster.step(100_000));
   const loopMs = performance.now() - start;
+  watch?.end();
   const run = cluster.result();
   const requests = run.decisions;
   return {

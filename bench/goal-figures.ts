@@ -1,0 +1,103 @@
+/** The figures of `npm run bench`: whole runs, routing decisions, ingest, and the counters per request that tell how the work grows. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { benchRouting } from '../control/router/router.bench.ts';
+import { findPackageRoot } from '../scenarios/presets.ts';
+import { prepareTrace } from '../sim/experiment/simulate.ts';
+import { measureIngest } from '../traces/ingest-figures.ts';
+import type { Figure, Goal } from './figures.ts';
+import { type FleetFigures, fleetFigures, scenarioPlan } from './fleet-figures.ts';
+
+/** Event loop of the first arm of a scenario; counters are those of every run, the speed is the median. */
+async function loop(file: string, sets: readonly string[], runs: number): Promise<FleetFigures & { readonly requestsPerS: number }> {
+  const plan = await scenarioPlan(file, sets);
+  const trace = await prepareTrace(plan);
+  const all = Array.from({ length: runs }, () => fleetFigures(plan, trace));
+  return { ...all[0]!, requestsPerS: median(all.map((f) => (1000 * f.requests) / f.loopMs)) };
+}
+
+/** The agent population of agents-64 on another number of workers, without warm-up, HBM only. */
+export function agents(workers: number, hours: number): string[] {
+  return [
+    `fleet.pools.main.workers=${workers}`,
+    `workload.arrivals.concurrency=${workers * 8}`,
+    `run.horizon=${hours}h`,
+    'run.warmup=0',
+    'fleet.pools.main.tiers.host.size=0B',
+  ];
+}
+
+/** Measures all figures; about a minute and a half, a third of it when `isQuick`. `onFigure` is called after each. */
+export async function goalFigures(isQuick: boolean, onFigure: () => void): Promise<Figure[]> {
+  const out: Figure[] = [];
+  const add = (name: string, measured: number, unit: string, goal: Goal | null = null): void => {
+    out.push({ name, measured, unit, goal });
+    onFigure();
+  };
+  const addLoop = (name: string, f: Awaited<ReturnType<typeof loop>>, goal: Goal | null = null): void => {
+    add(`${name}: event loop`, f.requestsPerS, 'requests/s', goal);
+    add(`${name}: calendar events`, f.eventsPerRequest, 'per request');
+    add(`${name}: engine events`, f.engineEventsPerRequest, 'per request');
+    add(`${name}: segments touched`, f.segmentsPerRequest, 'per request');
+    add(`${name}: index and booking entries walked`, f.entriesPerRequest, 'per request');
+    add(`${name}: block structures`, f.bytesPerCachedBlock, 'B/cached block', lower(2, 0.23));
+  };
+  const runs = isQuick ? 1 : 3;
+  addLoop('Mooncake, 8 workers', await loop('mooncake-8', [], runs + 1));
+  add('Mooncake, 8 workers: whole process', wholeProcess(['run', 'mooncake-8', '-q'], runs), 's', lower(0.9, 0.45));
+  add(
+    'example A, one arm, one replication: whole process',
+    wholeProcess(['run', 'quickstart', '--arm', 'round-robin+lru', '--reps', '1', '-q'], runs),
+    's',
+    lower(1),
+  );
+  addLoop('agents, 64 workers', await loop('agents-64', agents(64, isQuick ? 2 : 8), runs), higher(120_000, 300_000));
+  addLoop('agents, 512 workers', await loop('agents-64', agents(512, isQuick ? 1 : 2), runs), higher(80_000, 200_000));
+  addLoop('agents, 64 workers, host tier', await loop('agents-64', [...agents(64, 2), 'fleet.pools.main.tiers.host.size=256GiB'], 1));
+  const jump = await loop('agents-8', ['workload.sessions=12'], runs);
+  const step = await loop('agents-8', ['workload.sessions=12', 'fleet.pools.main.engine.with.stepMode=reference'], 1);
+  add('jumping against stepped engine', jump.requestsPerS / step.requestsPerS, 'x');
+  for (const row of benchRouting()) {
+    add(`routing decision, ${row.workers} workers`, row.microsPerDecision, 'us', row.workers === 512 ? lower(3, 0.35) : null);
+    add(`routing decision, softmax, ${row.workers} workers`, row.microsPerSoftmax, 'us', row.workers === 512 ? lower(10, 5) : null);
+  }
+  const ingest = await measureIngest(isQuick ? 100 : 400);
+  add('ingest of raw JSONL', ingest.megabytesPerS, 'MB/s', higher(250, 556));
+  add('ingest: memory above the start', ingest.peakMiB, 'MiB', lower(300));
+  add('columnar file', ingest.cacheBytesPerRequest, 'B/request', lower(64, 36));
+  add('from the columnar file', ingest.cachedMs, 'ms');
+  return out;
+}
+
+/** Median wall time of the built command, s. A first run, not counted, fills the columnar cache. */
+function wholeProcess(args: readonly string[], runs: number): number {
+  const root = findPackageRoot();
+  const folder = mkdtempSync(join(tmpdir(), 'kvcast-bench-'));
+  const times: number[] = [];
+  for (let i = 0; i <= runs; i++) {
+    const start = performance.now();
+    execFileSync('node', [join(root, 'dist/cli.js'), ...args, '--out', join(folder, 'out')], { stdio: 'ignore' });
+    if (i > 0) times.push((performance.now() - start) / 1000);
+  }
+  rmSync(folder, { recursive: true });
+  return median(times);
+}
+
+/** A goal where less is better. */
+export function lower(must: number, stretch?: number): Goal {
+  return { must, ...(stretch === undefined ? {} : { stretch }), better: 'lower' };
+}
+
+/** A goal where more is better. */
+export function higher(must: number, stretch?: number): Goal {
+  return { must, ...(stretch === undefined ? {} : { stretch }), better: 'higher' };
+}
+
+/** Middle value; mean of the two middle ones of an even number. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}
