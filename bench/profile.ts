@@ -44,7 +44,6 @@ export async function profileLoop(setting: string): Promise<LoopProfile> {
   if (chosen === undefined) throw new Error(`got setting ${setting}, expected one of ${Object.keys(PROFILE_SETTINGS).join(', ')}`);
   const plan = await scenarioPlan(chosen.file, chosen.sets);
   const trace = await prepareTrace(plan);
-  fleetFigures(plan, trace);
   const session = new Session();
   session.connect();
   const post = <T>(method: string, params: object = {}): Promise<T> =>
@@ -53,6 +52,10 @@ export async function profileLoop(setting: string): Promise<LoopProfile> {
     });
   await post('Profiler.enable');
   await post('Profiler.setSamplingInterval', { interval: SAMPLE_US });
+  // The warm-up is profiled too: V8 keeps the positions of inlined functions only in code that it optimises under the profiler.
+  await post('Profiler.start');
+  fleetFigures(plan, trace);
+  await post('Profiler.stop');
   const stop: { profile?: Promise<{ profile: Profiler.Profile }> } = {};
   const run = fleetFigures(plan, trace, {
     begin: () => void post('Profiler.start'),
