@@ -72,6 +72,18 @@ export interface RouteRequest {
   readonly maxOutputTokens?: Tokens;
   /** Ranks that failed this request already. */
   readonly exclude?: readonly RankId[];
+  /** Ids of the workers that may serve it, i.e. the parts of rank keys before the last `/`. Absent = all. */
+  readonly allow?: readonly string[];
+  /** The one rank that may serve it: no other is tried. */
+  readonly pin?: RankId;
+  /** Taints a worker must carry, all of them. */
+  readonly requiredTaints?: readonly string[];
+  /** Weight by taint, single precision: a cost is multiplied by exp(-tanh(sum of the weights a worker matches)). */
+  readonly preferredTaints?: Readonly<Record<string, number>>;
+  /** Blocks [from, to) of the prompt that a cache shared by the pool holds; disjoint, ascending. */
+  readonly sharedRanges?: readonly (readonly [from: Blocks, to: Blocks])[];
+  /** Cached blocks by rank, tiers weighted, as another index estimates them; used instead of the own index. */
+  readonly estimatedBlocks?: ReadonlyMap<RankId, number>;
 }
 
 /** Where a request goes. */
@@ -122,6 +134,8 @@ export interface RankFacts {
   /** Prefill cost C_re(p, n) = a*n + b*n*(p + n/2) in ms per token and ms per token pair; retention specification 5. */
   readonly prefillMsPerToken: number;
   readonly prefillMsPerPair: number;
+  /** Labels that requests may require or prefer; default none. */
+  readonly taints?: readonly string[];
 }
 
 /** Kinds of KV events. Ranges of `stored` expand ascending, of `removed` descending (deep end first), `cleared` has no range. */
@@ -191,6 +205,8 @@ export interface WorkerReport {
   readonly running: number;
   /** 0..1. */
   readonly kvUsage: number;
+  /** A monitor's verdict: the rank takes no new requests until a report without it. */
+  readonly overloaded?: boolean;
 }
 
 /** A directive outside a request. */

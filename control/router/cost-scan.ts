@@ -43,7 +43,8 @@ export function scannableCost(policy: Policy): CostWeights | null {
   const rule = rules[0]!;
   const picks = rule.pick.kind === 'arg' ? ties.mode === 'hash' : rule.pick.kind === 'softmax';
   const fits = rules.length === 1 && rule.gate.kind === 'always' && rule.filters.length === 0 && rule.tieBreak.length === 0 && picks;
-  if (!fits || rule.combine.kind !== 'cost' || constants.decay > 0 || !load.trackPrefill || index.mode !== 'events') return null;
+  if (!fits || rule.combine.kind !== 'cost' || constants.decay > 0 || !load.trackPrefill || !load.trackActive || index.mode !== 'events')
+    return null;
   if (index.predictedTtlMs > 0) return null;
   const names = rule.combine.terms.map((term) => policy.features[term.column]!.name);
   const weights = rule.combine.terms.map((term) => term.weight);

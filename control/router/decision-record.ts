@@ -6,6 +6,8 @@ import type { Combine, FeatureRef, Policy } from './policy.ts';
 import { type FeatureSource, ScoringEngine } from './scoring-engine.ts';
 import type { ScoringRouter } from './scoring-router.ts';
 
+/** Name under which the factor of preferred taints stands among the features; the score is the sum of contributions times it. */
+const FACTOR = 'taintFactor';
 /** Rows of a compact record beside the winner. */
 const COMPACT_ROWS = 3;
 
@@ -99,6 +101,9 @@ function candidate(router: ScoringRouter, row: number, combine: Combine): Candid
     }
     features[feature.name] = entry;
   }
+  if (selected && combine.kind === 'cost' && router.factors !== null) {
+    features[FACTOR] = { raw: router.factors[row]!, weight: 0, contribution: 0 };
+  }
   const reads = policy.readsMatch;
   const blocks = (tier: number): number => {
     const column = tier === TIER.hbm ? match.hbm : tier === TIER.host ? match.host : tier === TIER.disk ? match.disk : match.remote;
@@ -142,6 +147,9 @@ export function reexecute(record: DecisionRecord, policy: Policy, seed: number):
     rows: Int32Array.from(candidates, (_, row) => row),
     hash: Uint32Array.from(candidates, (one) => workerHash(one.key)),
     draws: record.draws,
+    factors: candidates.some(({ features }) => features[FACTOR] !== undefined)
+      ? Float64Array.from(candidates, ({ features }) => features[FACTOR]?.raw ?? 1)
+      : null,
   };
   const row = new ScoringEngine(policy, seed >>> 0).decide(new RecordedFeatures(record), candidates.length, keys);
   return row < 0 ? -1 : candidates[row]!.rank;

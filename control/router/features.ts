@@ -45,9 +45,15 @@ export interface FeatureInput {
   active: ActiveColumns;
   /** Blocks of a shared tier beyond the HBM match, by rank; null = no such tier. */
   sharedBlocks: Float64Array | null;
+  /** Cached blocks by rank, tiers weighted, from another index; null = `match` tells. */
+  estimatedBlocks: Float64Array | null;
+  /** 1 by rank = nothing is known of its load, so the request is costed as if alone and uncached; null = all loads are known. */
+  unknownLoad: Uint8Array | null;
   constants: FeatureConstants;
   trackPrefill: boolean;
   assumeKvReuse: boolean;
+  /** False: the request adds nothing to the active blocks of a rank. */
+  trackActive: boolean;
   stage: Stage;
   signalMaxAgeMs: Millis;
   nowMs: Millis;
@@ -78,12 +84,37 @@ export interface FeatureDefinition {
   readonly fill: Fill;
 }
 
-/** Prompt tokens a rank need not prefill: round((g1 + h g2 + k (g3 + g4)) * bs), half away from zero. */
-export function cachedTokens(input: FeatureInput, rank: number): number {
+/** Cached blocks of a rank with the lower tiers weighted: g1 + h g2 + k (g3 + g4); 0 if the policy reads no cache input (c = 0). */
+export function effectiveBlocks(input: FeatureInput, rank: number): number {
   const { match, constants } = input;
   if (constants.c === 0) return 0;
-  const blocks = match.hbm[rank]! + constants.h * match.host[rank]! + constants.k * (match.disk[rank]! + match.remote[rank]!);
-  return Math.round(blocks * input.blockTokens);
+  if (input.estimatedBlocks !== null) return input.estimatedBlocks[rank]!;
+  return match.hbm[rank]! + constants.h * match.host[rank]! + constants.k * (match.disk[rank]! + match.remote[rank]!);
+}
+
+/** Prompt tokens a rank need not prefill: effective blocks in tokens, rounded half away from zero. */
+export function cachedTokens(input: FeatureInput, rank: number): number {
+  return Math.round(effectiveBlocks(input, rank) * input.blockTokens);
+}
+
+/**
+ * Writes, by rank, how many blocks of a shared cache lie at or beyond the rank's own HBM match. `ranges` are disjoint block ranges
+ * [from, to). Cost O(rows x ranges). Source: router specification 5.2.1.
+ */
+export function fillShared(
+  input: FeatureInput,
+  ranges: readonly (readonly [number, number])[],
+  rows: Int32Array,
+  n: number,
+  out: Float64Array,
+): void {
+  for (let i = 0; i < n; i++) {
+    const rank = rows[i]!;
+    const own = Math.round(input.estimatedBlocks === null ? input.match.hbm[rank]! : input.estimatedBlocks[rank]!);
+    let beyond = 0;
+    for (const [from, to] of ranges) beyond += Math.max(0, to - Math.max(from, own));
+    out[rank] = beyond;
+  }
 }
 
 /** Credit in blocks, in the evaluation order of the recorded upstream router (5.2.1): (((c*phi)*g1 + h*g2) + k*(g3 + g4)) + m*shared. */
@@ -96,13 +127,17 @@ function creditBlocks(input: FeatureInput, rank: number, minPrefill: number): nu
     const ahead = (input.bookings.prefillTokens[rank]! - minPrefill) / input.blockTokens;
     phi = 1 / (1 + decay * (ahead / Math.max(1, input.requiredBlocks)));
   }
-  const own = c * phi * match.hbm[rank]! + h * match.host[rank]! + k * (match.disk[rank]! + match.remote[rank]!);
+  const own =
+    input.estimatedBlocks === null
+      ? c * phi * match.hbm[rank]! + h * match.host[rank]! + k * (match.disk[rank]! + match.remote[rank]!)
+      : c * phi * input.estimatedBlocks[rank]!;
   return input.sharedBlocks === null ? own : own + m * input.sharedBlocks[rank]!;
 }
 
 function rawPrefillBlocks(input: FeatureInput, rank: number): number {
   if (!input.trackPrefill) return 0;
-  const prompt = Math.max(input.promptTokens, cachedTokens(input, rank));
+  const isUnknown = input.unknownLoad !== null && input.unknownLoad[rank] === 1;
+  const prompt = isUnknown ? input.promptTokens : Math.max(input.promptTokens, cachedTokens(input, rank));
   return (input.bookings.prefillTokens[rank]! + prompt) / input.blockTokens;
 }
 
@@ -116,12 +151,18 @@ function minPrefillOf(input: FeatureInput, rows: Int32Array, n: number): number 
 function fillDecode(input: FeatureInput, rows: Int32Array, n: number, out: Float64Array): void {
   const { activeBlocks } = input.bookings;
   const { overlap } = input.active;
-  const reuse = input.assumeKvReuse;
+  const { assumeKvReuse, trackActive, unknownLoad } = input;
+  const added = trackActive ? input.fullBlocks : 0;
   for (let i = 0; i < n; i++) {
     const rank = rows[i]!;
-    out[i] = activeBlocks[rank]! + (input.fullBlocks - (reuse ? overlap[rank]! : 0));
+    out[i] = activeBlocks[rank]! + (added - (assumeKvReuse ? overlap[rank]! : 0));
   }
-  // Without tracked prefill the credit is taken from the decode term instead (5.2.1).
+  if (unknownLoad !== null) for (let i = 0; i < n; i++) if (unknownLoad[rows[i]!] === 1) out[i] = 0;
+}
+
+/** Active blocks after booking; without tracked prefill the credit is taken from them instead (router specification 5.2.1). */
+function fillDecodeCost(input: FeatureInput, rows: Int32Array, n: number, out: Float64Array): void {
+  fillDecode(input, rows, n, out);
   if (input.trackPrefill || input.constants.c === 0 || input.stage === 'prefill') return;
   for (let i = 0; i < n; i++) out[i] = Math.max(out[i]! - creditBlocks(input, rows[i]!, 0), 0);
 }
@@ -246,7 +287,15 @@ export const FEATURES: Readonly<Record<string, FeatureDefinition>> = {
       }
     },
   },
-  decodeBlocks: { match: true, active: true, constants: ['c', 'h', 'k', 'm'], fill: fillDecode },
+  decodeBlocks: { match: true, active: true, constants: ['c', 'h', 'k', 'm'], fill: fillDecodeCost },
+  potentialDecodeBlocks: {
+    active: true,
+    fill: (input, rows, n, out) => {
+      fillDecode(input, rows, n, out);
+      const open = input.requiredBlocks - (input.trackActive ? input.fullBlocks : 0);
+      for (let i = 0; i < n; i++) out[i]! += open;
+    },
+  },
   decodeBlocksStaged: {
     match: true,
     active: true,

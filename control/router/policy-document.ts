@@ -81,6 +81,8 @@ export interface IndexDocument {
 export interface LoadDocument {
   readonly assumeKvReuse?: boolean | string;
   readonly trackPrefillTokens?: boolean | string;
+  /** False: D stays 0 and requests add no blocks to it. Default true. */
+  readonly trackActiveBlocks?: boolean | string;
   readonly trackOutputBlocks?: boolean | string;
   readonly staleAfterSec?: Value;
   /** `age`: so long after booking; `lease`: so long after the last sign of life. */

@@ -104,6 +104,7 @@ export interface Policy {
   readonly load: {
     readonly assumeKvReuse: boolean;
     readonly trackPrefill: boolean;
+    readonly trackActive: boolean;
     readonly trackOutput: boolean;
     readonly expiry: BookingExpiry;
   };
@@ -399,11 +400,12 @@ class Compiler {
 
   #load(): Policy['load'] {
     const load = this.#document.load ?? {};
-    this.#keys(load, 'load', ['assumeKvReuse', 'trackPrefillTokens', 'trackOutputBlocks', 'staleAfterSec', 'expiry']);
+    this.#keys(load, 'load', ['assumeKvReuse', 'trackPrefillTokens', 'trackActiveBlocks', 'trackOutputBlocks', 'staleAfterSec', 'expiry']);
     const stale = load.staleAfterSec === undefined ? DEFAULT_STALE_SEC : this.#number(load.staleAfterSec, 'load.staleAfterSec');
     return {
       assumeKvReuse: this.#param(load.assumeKvReuse ?? true, 'load.assumeKvReuse') !== false,
       trackPrefill: this.#param(load.trackPrefillTokens ?? true, 'load.trackPrefillTokens') !== false,
+      trackActive: this.#param(load.trackActiveBlocks ?? true, 'load.trackActiveBlocks') !== false,
       trackOutput: this.#param(load.trackOutputBlocks ?? false, 'load.trackOutputBlocks') === true,
       expiry: { mode: load.expiry ?? 'lease', afterMs: 1000 * stale, checkMs: EXPIRY_CHECK_MS },
     };

@@ -9,11 +9,19 @@ export const RANK_READY = 2;
 export const RANK_DRAINING = 3;
 export const RANK_LOST = 4;
 
+const NO_TAINTS: readonly string[] = [];
+
 /** Ranks in canonical order = worker keys compared by code unit; every sum over workers runs in it (router specification 0). */
 export class RankTable {
   /** Ranks ever seen = 1 + largest id. */
   count = 0;
   readonly keys: string[] = [];
+  /** Worker id of each rank: its key before the last `/`. */
+  readonly workers: string[] = [];
+  readonly taints: (readonly string[])[] = [];
+  /** 1 = the last report called the rank overloaded; `overloadedCount` ranks are. */
+  overloaded = new Uint8Array(16);
+  overloadedCount = 0;
   /** Mixed hash of the key, for ties. */
   hash = new Uint32Array(16);
   state = new Uint8Array(16);
@@ -48,7 +56,10 @@ export class RankTable {
     else if (change.state === 'draining') this.state[rank] = RANK_DRAINING;
     else if (change.state === 'lost') this.state[rank] = RANK_LOST;
     else this.state[rank] = RANK_READY;
-    if (change.state === 'lost' || change.state === 'restarted') this.asOfMs[rank] = Number.NEGATIVE_INFINITY;
+    if (change.state === 'lost' || change.state === 'restarted') {
+      this.asOfMs[rank] = Number.NEGATIVE_INFINITY;
+      this.#mark(rank, 0);
+    }
     this.#order();
   }
 
@@ -60,6 +71,7 @@ export class RankTable {
     this.waiting[rank] = report.waiting;
     this.running[rank] = report.running;
     this.kvUsage[rank] = report.kvUsage;
+    this.#mark(rank, report.overloaded === true ? 1 : 0);
     return true;
   }
 
@@ -69,8 +81,14 @@ export class RankTable {
     return true;
   }
 
+  #mark(rank: RankId, overloaded: 0 | 1): void {
+    this.overloadedCount += overloaded - this.overloaded[rank]!;
+    this.overloaded[rank] = overloaded;
+  }
+
   #name(rank: RankId, key: string): void {
     this.keys[rank] = key;
+    this.workers[rank] = key.slice(0, Math.max(0, key.lastIndexOf('/')));
     this.hash[rank] = workerHash(key);
   }
 
@@ -82,6 +100,7 @@ export class RankTable {
     this.capacityTokens[rank] = facts.hbmBlocks > 0 ? facts.hbmBlocks * facts.blockTokens : Number.POSITIVE_INFINITY;
     this.hbmBlocks[rank] = facts.hbmBlocks;
     this.maxBatchedTokens[rank] = facts.maxBatchedTokens;
+    this.taints[rank] = facts.taints ?? NO_TAINTS;
   }
 
   #order(): void {
@@ -108,6 +127,9 @@ export class RankTable {
     const state = new Uint8Array(size);
     state.set(this.state);
     this.state = state;
+    const overloaded = new Uint8Array(size);
+    overloaded.set(this.overloaded);
+    this.overloaded = overloaded;
     const hash = new Uint32Array(size);
     hash.set(this.hash);
     this.hash = hash;

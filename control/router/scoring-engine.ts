@@ -23,9 +23,12 @@ export interface DecisionKeys {
   readonly hash: Uint32Array;
   /** Draws of a recorded decision, instead of the keyed ones. */
   readonly draws?: readonly number[];
+  /** Factor of each row's cost (preferred taints); absent or null = 1. */
+  readonly factors?: Float64Array | null;
 }
 
 const EMPTY = new Float64Array(0);
+const NO_FEATURES: FeatureSource = { fill: () => {} };
 
 /** One policy with its scratch columns. */
 export class ScoringEngine {
@@ -95,6 +98,11 @@ export class ScoringEngine {
       return this.#pickRow(rule.combine, rule.pick.kind, rule.pick.temperature, keys);
     }
     return -1;
+  }
+
+  /** A decision without the policy (a pin): no rule, no ties, no draws. */
+  skip(): void {
+    this.#begin(NO_FEATURES, 0);
   }
 
   /** The decision was booked: the only place where a policy's own state moves. */
@@ -279,6 +287,9 @@ export class ScoringEngine {
     if (combine.kind === 'none') return this.#breakTie(keys);
     if (combine.kind === 'lex') return this.#lexicographic(combine.terms, keys);
     const sign = this.#score(combine);
+    if (combine.kind === 'cost' && keys.factors != null) {
+      for (let i = 0; i < selectedCount; i++) this.scores[selected[i]!]! *= keys.factors[selected[i]!]!;
+    }
     if (pick === 'softmax') return this.#softmax(sign, temperature, keys);
     if (pick === 'weightedRandom') return this.#weightedRandom(keys);
     return this.#best(sign, keys);

@@ -5,15 +5,16 @@
 import type { BranchTable } from '../blocks.ts';
 import { ApproximateIndex } from '../index/approximate-index.ts';
 import { BranchIndex, type CopyMode } from '../index/branch-index.ts';
-import { matchColumns } from '../index/match-columns.ts';
+import { clearMatch, matchColumns } from '../index/match-columns.ts';
 import { PredictingIndex } from '../index/predicting-index.ts';
 import type { AttemptId, KvEventBatch, Millis, PrefixIndex, RankId, RouteRequest, WorkerChange, WorkerReport } from '../ports.ts';
 import { type BookingRequest, Bookings } from './bookings.ts';
 import { CostScan, scannableCost } from './cost-scan.ts';
-import { cachedTokens, FEATURES, type FeatureInput, type Stage } from './features.ts';
+import { Eligibility } from './eligibility.ts';
+import { cachedTokens, FEATURES, type FeatureInput, fillShared, type Stage } from './features.ts';
 import { HashRing } from './hash-ring.ts';
 import type { FeatureRef, Policy } from './policy.ts';
-import { RANK_ABSENT, RANK_LOST, RankTable } from './rank-table.ts';
+import { RANK_LOST, RankTable } from './rank-table.ts';
 import { type DecisionKeys, type FeatureSource, ScoringEngine } from './scoring-engine.ts';
 
 /** What a router is built from. */
@@ -27,6 +28,10 @@ export interface RouterEnvironment {
   readonly signalMaxAgeMs?: Millis;
   /** What the pool does; default aggregated. A decode pool reads no cache input, shares nothing and tracks no prefill (5.2.1). */
   readonly stage?: Stage;
+  /** A decode pool that may also prefill reads its cache and keeps the policy's load options. Default false. */
+  readonly conditionalDisaggregation?: boolean;
+  /** Keep the policy's load options in a plain decode pool too. Default false. */
+  readonly keepLoadOptions?: boolean;
 }
 
 const NO_REQUEST: RouteRequest = {
@@ -51,19 +56,18 @@ export class ScoringRouter implements FeatureSource {
   readonly engine: ScoringEngine;
   /** What features read; the request of the last decision. */
   readonly input: FeatureInput;
-  /** Eligible ranks of the last decision in canonical order, `eligible` of them. */
-  rows: Int32Array = new Int32Array(0);
-  eligible = 0;
-  /** Ranks dropped by each check of the last decision. */
-  dropped = { excluded: 0, capacity: 0 };
+  /** Which ranks may serve the request of the last decision. */
+  readonly eligibility: Eligibility;
   /** Why the last decision chose nobody. */
   refusal = '';
   /** Fast path of cost policies; null if the policy is of another kind. */
   readonly scan: CostScan | null;
   /** Score every row even where the fast path would do; needed for score tables. */
   scoreAll = false;
-  #filtered = new Int32Array(16);
-  readonly #keys: { id: string; attemptNumber: number; rows: Int32Array; hash: Uint32Array };
+  readonly #keys: { id: string; attemptNumber: number; rows: Int32Array; hash: Uint32Array; factors: Float64Array | null };
+  /** Scratch by rank. */
+  #shared = new Float64Array(16);
+  #estimated = new Float64Array(16);
   readonly #booking: BookingRequest = {
     attempt: 0,
     rank: 0,
@@ -77,8 +81,8 @@ export class ScoringRouter implements FeatureSource {
 
   constructor(policy: Policy, environment: RouterEnvironment) {
     const { branches, stage = 'aggregated' } = environment;
-    if (stage === 'decode') {
-      const load = { ...policy.load, assumeKvReuse: false, trackPrefill: false };
+    if (stage === 'decode' && environment.conditionalDisaggregation !== true) {
+      const load = environment.keepLoadOptions === true ? policy.load : { ...policy.load, assumeKvReuse: false, trackPrefill: false };
       policy = { ...policy, constants: { ...policy.constants, c: 0 }, load };
     }
     this.policy = policy;
@@ -94,9 +98,12 @@ export class ScoringRouter implements FeatureSource {
       match: matchColumns(16),
       active: { overlap: new Int32Array(16), touched: new Int32Array(16), touchedCount: 0 },
       sharedBlocks: null,
+      estimatedBlocks: null,
+      unknownLoad: null,
       constants: policy.constants,
       trackPrefill: policy.load.trackPrefill,
       assumeKvReuse: policy.load.assumeKvReuse,
+      trackActive: policy.load.trackActive,
       stage,
       signalMaxAgeMs: environment.signalMaxAgeMs ?? 1000,
       nowMs: 0,
@@ -107,9 +114,10 @@ export class ScoringRouter implements FeatureSource {
       blockTokens: 1,
       fellBack: false,
     };
+    this.eligibility = new Eligibility(this.table);
     const weights = stage === 'aggregated' ? scannableCost(policy) : null;
     this.scan = weights === null ? null : new CostScan(this.input, weights, policy.ties.eps);
-    this.#keys = { id: '', attemptNumber: 0, rows: this.rows, hash: this.table.hash };
+    this.#keys = { id: '', attemptNumber: 0, rows: this.rows, hash: this.table.hash, factors: null };
   }
 
   /** Applies a change of a worker's state; a lost or restarted one forgets its blocks and bookings in the same turn. */
@@ -139,24 +147,43 @@ export class ScoringRouter implements FeatureSource {
     if (this.table.report(report)) this.bookings.scraped(report.rank);
   }
 
+  /** Eligible ranks of the last decision in canonical order, `eligible` of them. */
+  get rows(): Int32Array {
+    return this.eligibility.rows;
+  }
+
+  /** Factor of each row's cost in the last decision (preferred taints); null = 1. */
+  get factors(): Float64Array | null {
+    return this.#keys.factors;
+  }
+
+  get eligible(): number {
+    return this.eligibility.count;
+  }
+
   /** Chooses a rank, or -1 with the reason in `refusal`. Changes nothing that a later decision could notice. */
   decide(request: RouteRequest, nowMs: Millis): RankId {
     this.#read(request, nowMs);
-    this.refusal = this.#eligibility(request);
+    this.refusal = this.eligibility.check(request);
     if (this.refusal !== '') return -1;
     const { input, policy, scan } = this;
-    if (scan !== null && !this.scoreAll && this.rows === this.table.ready && request.depthBlocks <= input.fullBlocks) {
+    if (scan !== null && !this.scoreAll && this.rows === this.table.ready && this.#isPlain(request)) {
       return scan.choose(request, this.engine.seed);
     }
-    if (policy.readsMatch && input.constants.c !== 0) this.index.match(request.branch, request.depthBlocks, nowMs, input.match);
+    if (policy.readsMatch && input.constants.c !== 0) this.#readCache(request, nowMs);
     if (policy.readsActive && policy.load.assumeKvReuse) {
       this.bookings.overlap(request.branch, Math.min(request.depthBlocks, input.fullBlocks), input.active);
+    }
+    if (request.pin !== undefined) {
+      this.engine.skip();
+      return request.pin;
     }
     const keys = this.#keys;
     keys.id = request.id;
     keys.attemptNumber = request.attemptNumber;
     keys.rows = this.rows;
     keys.hash = this.table.hash;
+    keys.factors = this.eligibility.taintFactors(request);
     const row = this.engine.decide(this, this.eligible, keys as DecisionKeys);
     if (row >= 0) return this.rows[row]!;
     this.refusal = 'NO_CANDIDATE';
@@ -170,7 +197,7 @@ export class ScoringRouter implements FeatureSource {
     booking.rank = rank;
     booking.branch = request.branch;
     booking.depthBlocks = request.depthBlocks;
-    booking.fullBlocks = this.input.fullBlocks;
+    booking.fullBlocks = this.policy.load.trackActive ? this.input.fullBlocks : 0;
     booking.promptTokens = request.promptTokens;
     booking.uncachedTokens = this.policy.readsMatch
       ? Math.max(request.promptTokens - cachedTokens(this.input, rank), 0)
@@ -219,47 +246,45 @@ export class ScoringRouter implements FeatureSource {
     input.fullBlocks = Math.floor(request.promptTokens / bs);
     input.requiredBlocks = Math.ceil(request.promptTokens / bs);
     input.fellBack = false;
+    input.sharedBlocks = null;
+    input.estimatedBlocks = null;
   }
 
-  /** Sets the rows. Returns a reason code if none is left, else ''. */
-  #eligibility(request: RouteRequest): string {
-    const { table } = this;
-    const { exclude, promptTokens } = request;
-    const { dropped } = this;
-    dropped.excluded = 0;
-    dropped.capacity = 0;
-    this.rows = table.ready;
-    this.eligible = table.readyCount;
-    if (table.readyCount === 0) return this.#knowsWorkers() ? 'ALL_UNHEALTHY' : 'NO_WORKERS';
-    if ((exclude === undefined || exclude.length === 0) && promptTokens <= table.minCapacityTokens) return '';
-    const rows = this.#filtered;
-    let n = 0;
-    for (let i = 0; i < table.readyCount; i++) {
-      const rank = table.ready[i]!;
-      if (exclude?.includes(rank) === true) dropped.excluded++;
-      else if (promptTokens > table.capacityTokens[rank]!) dropped.capacity++;
-      else rows[n++] = rank;
-    }
-    this.rows = rows;
-    this.eligible = n;
-    if (n > 0) return '';
-    return dropped.capacity > 0 ? 'context_too_long' : 'ALL_EXCLUDED';
+  /** Nothing but the own index, known loads and the request itself decides. */
+  #isPlain(request: RouteRequest): boolean {
+    return (
+      request.depthBlocks <= this.input.fullBlocks &&
+      this.input.unknownLoad === null &&
+      request.pin === undefined &&
+      request.preferredTaints === undefined &&
+      request.sharedRanges === undefined &&
+      request.estimatedBlocks === undefined
+    );
   }
 
-  #knowsWorkers(): boolean {
-    for (let rank = 0; rank < this.table.count; rank++) {
-      const state = this.table.state[rank];
-      if (state !== RANK_ABSENT && state !== RANK_LOST) return true;
+  /** What is cached where: own index or the request's estimate, and the shared cache. */
+  #readCache(request: RouteRequest, nowMs: Millis): void {
+    const { input } = this;
+    const { estimatedBlocks, sharedRanges } = request;
+    if (estimatedBlocks === undefined) this.index.match(request.branch, request.depthBlocks, nowMs, input.match);
+    else {
+      clearMatch(input.match);
+      this.#estimated.fill(0);
+      for (const [rank, blocks] of estimatedBlocks) this.#estimated[rank] = blocks;
+      input.estimatedBlocks = this.#estimated;
     }
-    return false;
+    if (sharedRanges === undefined) return;
+    fillShared(input, sharedRanges, this.rows, this.eligible, this.#shared);
+    input.sharedBlocks = this.#shared;
   }
 
   #widen(ranks: number): void {
     this.bookings.widenRanks(ranks);
-    if (ranks <= this.#filtered.length) return;
-    let size = this.#filtered.length;
+    let size = this.#shared.length;
+    if (ranks <= size) return;
     while (size < ranks) size *= 2;
-    this.#filtered = new Int32Array(size);
+    this.#shared = new Float64Array(size);
+    this.#estimated = new Float64Array(size);
     this.input.match = matchColumns(size);
     this.input.active = { overlap: new Int32Array(size), touched: new Int32Array(size), touchedCount: 0 };
   }
