@@ -6,6 +6,7 @@
 import { BRANCH_PRIVATE, type BranchId, type BranchTable, MAX_PATH } from '../../control/blocks.ts';
 import { RankLists } from '../../control/index/rank-lists.ts';
 import type { Worker } from '../engine/worker.ts';
+import { EVENT_CLASS } from '../kernel/event-class.ts';
 
 /** Token totals by source or cause; they sum to the prompt tokens of all first admissions. */
 export interface TokenSources {
@@ -79,6 +80,7 @@ export class Attribution {
     hostTokens: number,
     rank: number,
     workers: readonly Worker[],
+    tMs: number,
   ): void {
     const hit = hbmTokens + hostTokens;
     const usable = Math.min(depthBlocks, Math.floor((promptTokens - 1) / this.#blockTokens));
@@ -90,7 +92,7 @@ export class Attribution {
     s.compulsory += promptTokens - hit - missedKnown;
     this.lastAvoidableTokens = missedKnown;
     if (missedKnown === 0) return;
-    const elsewhere = this.#bestElsewhere(branch, usable, Math.floor(hit / this.#blockTokens), rank, workers) * this.#blockTokens;
+    const elsewhere = this.#bestElsewhere(branch, usable, Math.floor(hit / this.#blockTokens), rank, workers, tMs) * this.#blockTokens;
     const routed = Math.max(0, Math.min(elsewhere, known) - hit);
     s.routing += routed;
     if (this.#dropsAtDeadline) s.ttl += missedKnown - routed;
@@ -110,7 +112,7 @@ export class Attribution {
   }
 
   /** Most leading blocks that another worker holds, if more than `hitBlocks`; else 0. */
-  #bestElsewhere(branch: BranchId, depthBlocks: number, hitBlocks: number, rank: number, workers: readonly Worker[]): number {
+  #bestElsewhere(branch: BranchId, depthBlocks: number, hitBlocks: number, rank: number, workers: readonly Worker[], tMs: number): number {
     // Whoever holds more than was hit holds the block after the hit, so it ran through that block's branch.
     const n = this.#branches.path(branch, depthBlocks, this.#path, this.#limit);
     let i = 0;
@@ -124,6 +126,8 @@ export class Attribution {
     for (let k = 0; k < length; k++) {
       const w = isDense ? k : arena[at + 2 + 2 * k]!;
       if (w === rank || (isDense && arena[at + 2 + k] === 0)) continue;
+      // A worker that jumps shows the steps up to now only when it is advanced.
+      workers[w]!.advance(tMs, EVENT_CLASS.stepEnd);
       const resident = workers[w]!.residentBlocks(branch, depthBlocks);
       const total = resident + workers[w]!.hostBlocks(branch, depthBlocks, resident);
       if (total > best) best = total;

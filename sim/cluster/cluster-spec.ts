@@ -19,6 +19,8 @@ export interface ClusterSpec {
   readonly feedsIndex: boolean;
   /** The router reads how many blocks a rank holds; without it blocks that match no prompt are not reported. */
   readonly countsBlocks: boolean;
+  /** The plane looks into its index only when a request comes, so that workers may report removals late. Absent: they may. */
+  readonly lazyEvents?: boolean;
   /** The router reads scraped metrics; without it nothing is scraped. */
   readonly feedsReports: boolean;
   /** The retention policy drops blocks at their deadline (names the cause of a miss). */

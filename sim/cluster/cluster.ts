@@ -35,6 +35,7 @@ import type { ClusterRun, ClusterSpec } from './cluster-spec.ts';
 import { DelayLine } from './delay-line.ts';
 import type { FaultSpec } from './fleet.ts';
 import { KvFeed } from './kv-feed.ts';
+import { LateRanks } from './late-ranks.ts';
 import { MessageSlots } from './message-slots.ts';
 import { OccupancySampler, SAMPLE_MS } from './occupancy.ts';
 import { Population } from './population.ts';
@@ -66,6 +67,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   readonly #submitLine: Int32Array;
   readonly #submitDelayMs: Float64Array;
   readonly #kvFeed: KvFeed;
+  readonly #late: LateRanks;
   readonly #actions = new MessageSlots<KvAction>();
   readonly #outcomes = new MessageSlots<ActionOutcome>();
   readonly #reports = new MessageSlots<{ rank: number; asOfMs: number; waiting: number; running: number; kvUsage: number }>();
@@ -85,7 +87,8 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     this.#workload = spec.workload;
     const count = spec.fleet.workers.length;
     const delays = [...new Set(spec.fleet.workers.map((w) => w.requestMs))].sort((a, b) => a - b);
-    const machines = buildMachines(spec.fleet, spec.workload.branches, this, (transfer, worker, tMs) =>
+    const lazyMs = spec.lazyEvents === false || spec.countsBlocks ? undefined : spec.network.indexAgeMs;
+    const machines = buildMachines(spec.fleet, spec.workload.branches, this, lazyMs, (transfer, worker, tMs) =>
       this.#transferDone(transfer, worker, tMs),
     );
     this.#workers = machines.workers;
@@ -96,6 +99,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     this.#calendar = new Calendar(this.#lineSlot + this.#lines.length, spec.tieSeed);
     this.#submitLine = Int32Array.from(spec.fleet.workers, (w) => LINE.submit + delays.indexOf(w.requestMs));
     this.#submitDelayMs = Float64Array.from(spec.fleet.workers, (w) => w.requestMs);
+    this.#late = new LateRanks(spec.workload.branches, count);
     this.#kvFeed = new KvFeed(spec.workload.branches, spec.countsBlocks);
     this.#record = new RunRecord(spec);
     this.#loop = new AgentLoop(spec.workload, this);
@@ -227,10 +231,16 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     if (line.nextMs !== before) this.#calendar.setSlot(this.#lineSlot + index, line.nextMs, line.eventClass);
   }
 
+  /** Lets a worker publish what it owes; its own effects of this instant keep their order. */
+  readonly #settle = (rank: number): void => {
+    this.#workers[rank]!.advance(this.#nowMs, EVENT_CLASS.stepEnd);
+  };
+
   /** Shows a worker's next own effect to the calendar, and that of its links, which it may have used. */
   #touch(rank: number): void {
     const worker = this.#workers[rank]!;
     this.#calendar.setSlot(rank, worker.nextMs, worker.nextClass);
+    this.#late.set(rank, worker.lateBranch);
     const node = this.#nodeOf[rank]!;
     const pool = this.#pools[node];
     if (pool != null) this.#calendar.setSlot(this.#workers.length + node, pool.nextMs, EVENT_CLASS.transfer);
@@ -307,6 +317,10 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     this.#record.turns.attempts[turn] = attemptNumber + 1;
     this.#record.hash.add(this.#nowMs, LOGGED.arrival, turn);
     const hints = this.#hintsOf(turn);
+    if (this.#spec.feedsIndex) {
+      this.#late.settle(turns.branch[turn]!, this.#settle);
+      this.#kvFeed.deliver(this.#plane, this.#nowMs, true);
+    }
     this.#plane.request(new TurnRequest(this.#workload, turn, attempt, attemptNumber, this.#nowMs, hints), this.#nowMs);
   }
 
@@ -447,7 +461,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     if (!first) return;
     const turn = this.#attempts.turn[id]!;
     this.#record.admitted(turn, tMs, hitHbmTokens, hitHostTokens, this.#attempts.believedBlocks[id]!);
-    this.#record.judge(turn, queryTokens, hitHbmTokens, hitHostTokens, this.#attempts.rank[id]!, this.#workers);
+    this.#record.judge(turn, tMs, queryTokens, hitHbmTokens, hitHostTokens, this.#attempts.rank[id]!, this.#workers);
   }
 
   /** WorkerSink. */

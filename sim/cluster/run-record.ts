@@ -42,13 +42,21 @@ export class RunRecord {
   }
 
   /** Finds where the tokens came from. Cost: see {@link Attribution.judge}. */
-  judge(turn: number, queryTokens: number, hbmTokens: number, hostTokens: number, rank: number, workers: readonly Worker[]): void {
+  judge(
+    turn: number,
+    tMs: number,
+    queryTokens: number,
+    hbmTokens: number,
+    hostTokens: number,
+    rank: number,
+    workers: readonly Worker[],
+  ): void {
     const attribution = this.#attribution;
     if (attribution === null) return;
     const { turns } = this.#workload;
     attribution.ran(turns.leaf[turn]!, rank);
     attribution.ran(turns.leaf[turn]!, rank);
-    attribution.judge(turns.branch[turn]!, turns.depthBlocks[turn]!, queryTokens, hbmTokens, hostTokens, rank, workers);
+    attribution.judge(turns.branch[turn]!, turns.depthBlocks[turn]!, queryTokens, hbmTokens, hostTokens, rank, workers, tMs);
     this.turns.avoidableTokens[turn] = attribution.lastAvoidableTokens;
   }
 

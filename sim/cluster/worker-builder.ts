@@ -12,19 +12,21 @@ export interface Machines {
   readonly pools: (LinkPool | null)[];
 }
 
-/** `onDone` learns of every completed transfer; the worker index is the rank. */
+/** `lazyEventsMs`: see WorkerParts.lazyEvents. `onDone` learns of every completed transfer; the worker index is the rank. */
 export function buildMachines(
   fleet: FleetSpec,
   branches: BranchTable,
   sink: WorkerSink,
+  lazyEventsMs: number | undefined,
   onDone: (transfer: number, worker: number, tMs: number) => void,
 ): Machines {
   const pools = fleet.nodes.map((node, n) => {
     const used = fleet.workers.some((w) => w.node === n && w.config.hostBlocks > 0);
     return used ? createLinkPool({ ...node, onDone }) : null;
   });
+  const lazy = lazyEventsMs === undefined ? {} : { lazyEvents: lazyEventsMs };
   const workers = fleet.workers.map((spec, index) => {
-    const parts = { index, config: spec.config, branches, timer: spec.createTimer(), links: pools[spec.node] ?? null, sink };
+    const parts = { index, config: spec.config, branches, timer: spec.createTimer(), links: pools[spec.node] ?? null, sink, ...lazy };
     return spec.stepMode === 'reference' ? createReferenceWorker(parts) : createJumpWorker(parts);
   });
   return { workers, pools };

@@ -235,6 +235,11 @@ export interface Worker {
   /** Time and class of the next own effect; Infinity when it waits for the outside. */
   nextMs: number;
   nextClass: number;
+  /**
+   * Branch whose removals this worker has not published though they are due, or -1: a lazy worker (see {@link WorkerParts.lazyEvents})
+   * lets them wait until its next own effect or the next {@link advance}. Changes only where nextMs may.
+   */
+  readonly lateBranch: BranchId;
   submit(request: EngineRequest, tMs: number): void;
   abort(id: number, tMs: number): void;
   /** Claim, prefetch or demote; reports one `settled` to the sink. */
@@ -273,4 +278,9 @@ export interface WorkerParts {
   readonly timer: StepTimer;
   readonly links: LinkPool | null;
   readonly sink: WorkerSink;
+  /**
+   * Removed blocks of one branch may be published late, and those that are at least this old (ms) in one batch: for an owner who
+   * advances a worker before anybody looks at its {@link Worker.lateBranch}. Absent: every batch in time, as the stepped engine does.
+   */
+  readonly lazyEvents?: number;
 }

@@ -25,7 +25,7 @@ import { executeCommand } from './kv-commands.ts';
 import { KvOutbox } from './kv-outbox.ts';
 import { refusalOf } from './refusal.ts';
 import { PREFILL_ONLY, RUNNING } from './request-slots.ts';
-import { nextBoundary, runHorizon } from './run-horizon.ts';
+import { lateBoundary, nextBoundary, runHorizon } from './run-horizon.ts';
 import { Scheduler } from './scheduler.ts';
 import { NONE } from './segment-columns.ts';
 import { StepCompletion } from './step-completion.ts';
@@ -53,12 +53,15 @@ export class JumpWorker implements Worker {
   nextMs = NEVER;
   nextClass: number = EVENT_CLASS.observe;
   stuck: string | null = null;
+  lateBranch: BranchId = NONE;
   private readonly parts: WorkerParts;
   private readonly batch = createStepBatch();
   private readonly run = new DecodeRun();
   private readonly ids = new IntMap(5);
   private readonly ledger: StepLedger;
   private readonly outbox: KvOutbox;
+  /** Age from which publications may be merged, ms; Infinity = never, and none is late. */
+  private readonly lazyEvents: number;
   // Gone and made anew with a crash.
   private pool: HbmPool;
   private scheduler: Scheduler;
@@ -95,6 +98,7 @@ export class JumpWorker implements Worker {
     this.parts = parts;
     this.index = parts.index;
     this.config = config;
+    this.lazyEvents = parts.lazyEvents ?? NEVER;
     this.ledger = new StepLedger(this.counters, parts.sink);
     this.outbox = new KvOutbox(parts.branches, parts.index, parts.sink);
     this.pool = this.newPool();
@@ -420,7 +424,7 @@ export class JumpWorker implements Worker {
     let wanted = ended + 1;
     if (wanted > run.steps) wanted = run.steps;
     else if (eventClass < EVENT_CLASS.schedule && ended > 0 && run.endMs(ended) === tMs) wanted = ended;
-    if (run.scheduled < wanted) this.scheduleInRun(wanted);
+    if (run.scheduled < wanted) this.scheduleInRun(wanted, tMs - this.lazyEvents);
     if (ended > run.ended) {
       run.ended = ended;
       if (this.completion.membersOffer && ended < run.steps) this.offerInRun(ended);
@@ -428,8 +432,8 @@ export class JumpWorker implements Worker {
     if (outbox.count > 0 && ended >= this.eventStep && this.eventStep < run.steps) outbox.publish(run.endMs(this.eventStep));
   }
 
-  /** Schedule-time effects of the steps before `wanted`. */
-  private scheduleInRun(wanted: number): void {
+  /** Schedule-time effects of the steps before `wanted`; what was due by `oldMs` may go into one batch. */
+  private scheduleInRun(wanted: number, oldMs: number): void {
     const { run, scheduler, pool, outbox } = this;
     const { decode } = scheduler;
     let k = run.scheduled;
@@ -438,7 +442,7 @@ export class JumpWorker implements Worker {
       const quiet = decode.stepsToCrossing();
       k += quiet;
       if (k >= wanted) break;
-      if (outbox.count > 0 && k >= this.eventStep) outbox.publish(run.endMs(this.eventStep));
+      if (outbox.count > 0 && k >= this.eventStep && !(run.endMs(k + 1) <= oldMs)) outbox.publish(run.endMs(this.eventStep));
       const startMs = run.endMs(k);
       this.crossingMs = startMs;
       pool.expire(startMs, false);
@@ -552,10 +556,22 @@ export class JumpWorker implements Worker {
     this.nowMs = tMs;
   }
 
+  /** Steps of the run up to its next own effect. */
+  private boundary(): number {
+    const { run, outbox, scheduler } = this;
+    const { membersOffer } = this.completion;
+    const next = nextBoundary(run, this.eventStep, scheduler, outbox, membersOffer);
+    if (this.lazyEvents === NEVER || outbox.urgent) return next;
+    const late = lateBoundary(run, next, scheduler, membersOffer);
+    if (late > next) this.lateBranch = this.pool.branch[this.pool.victim()]!;
+    return late;
+  }
+
   /** Finds the next own effect. */
   private refresh(): void {
     let ms = NEVER;
     let eventClass: number = EVENT_CLASS.observe;
+    this.lateBranch = NONE;
     if (this.phase === PENDING) {
       ms = this.scheduleMs;
       eventClass = EVENT_CLASS.schedule;
@@ -563,7 +579,7 @@ export class JumpWorker implements Worker {
       ms = this.endMs;
       eventClass = EVENT_CLASS.stepEnd;
     } else if (this.phase === RUN) {
-      ms = this.run.endMs(nextBoundary(this.run, this.eventStep, this.scheduler, this.outbox, this.completion.membersOffer));
+      ms = this.run.endMs(this.boundary());
       eventClass = EVENT_CLASS.stepEnd;
     }
     if (this.drainMs < ms || (this.drainMs === ms && ms < NEVER && eventClass > EVENT_CLASS.lifecycle)) {

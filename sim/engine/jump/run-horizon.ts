@@ -7,6 +7,7 @@ import { BY_BUDGET, BY_GATE, BY_ISL_GATE, BY_RESERVED, BY_WATERMARK } from './bl
 import type { DecodeRun } from './decode-run.ts';
 import type { KvOutbox } from './kv-outbox.ts';
 import type { Scheduler } from './scheduler.ts';
+import { NONE } from './segment-columns.ts';
 import type { StepCompletion } from './step-completion.ts';
 
 /** Steps, >= 1, that the decode set may make from the step just scheduled on, while every schedule() would decide the same. */
@@ -41,14 +42,38 @@ export function nextBoundary(run: DecodeRun, eventStep: number, scheduler: Sched
   const { decode, pool } = scheduler;
   const left = run.steps - run.scheduled;
   let next = run.steps;
-  if (left > 0) {
-    next = run.scheduled + decode.stepsWithNeed(pool.hashless, left) + 1;
-    if (decode.sharedWriters > 0) next = Math.min(next, run.scheduled + decode.stepsToCompletion(left));
-  }
+  if (left > 0) next = run.scheduled + decode.stepsWithNeed(pool.hashless, left) + 1;
+  return Math.min(next, otherBoundary(run, scheduler, membersOffer));
+}
+
+/** The same without regard to removals of blocks: a block that others may match is stored, or offered; at most the whole run. */
+function otherBoundary(run: DecodeRun, scheduler: Scheduler, membersOffer: boolean): number {
+  const { decode } = scheduler;
+  const left = run.steps - run.scheduled;
+  let next = run.steps;
+  if (left > 0 && decode.sharedWriters > 0) next = Math.min(next, run.scheduled + decode.stepsToCompletion(left));
   if (membersOffer) {
     // The step in flight may be one that completes a block.
     const inFlight = run.scheduled > run.ended && decode.phaseCount[decode.iter % decode.blockTokens] !== 0;
     next = Math.min(next, inFlight ? run.scheduled : run.scheduled + decode.stepsToCompletion(left));
   }
-  return Math.min(next, run.steps);
+  return next;
+}
+
+/**
+ * How far the run may go past `boundary`, the first step that evicts, while it evicts from one segment alone: up to the end of the
+ * first step that needs a block of another, or that somebody else must not miss, or to the last step before a claim ends (which may
+ * change who is next). `boundary` itself if it is not the eviction that bounds it.
+ */
+export function lateBoundary(run: DecodeRun, boundary: number, scheduler: Scheduler, membersOffer: boolean): number {
+  const { decode, pool } = scheduler;
+  const s = pool.victim();
+  if (s === NONE || boundary >= run.steps) return boundary;
+  const left = run.steps - run.scheduled;
+  const length = pool.to[s]! - pool.from[s]!;
+  let late = run.scheduled + decode.stepsWithNeed(pool.hashless + length, left) + 1;
+  late = Math.min(late, otherBoundary(run, scheduler, membersOffer));
+  const expiryMs = pool.nextExpiryMs;
+  if (expiryMs !== Infinity && expiryMs <= run.endMs(late)) late = Math.min(late, run.stepsBy(expiryMs) - 1);
+  return Math.max(late, boundary);
 }

@@ -308,22 +308,26 @@ export class SegmentPool extends SegmentColumns {
     else this.insert(mark, s, this.youngest[mark]!);
   }
 
+  /** The segment from whose deep end the next block is evicted, until it is used up; NONE if no cached block is idle. */
+  victim(): number {
+    const { oldest } = this;
+    if (oldest[GARBAGE] !== NONE) return oldest[GARBAGE]!;
+    const s = oldest[ORDINARY]!;
+    const other = oldest[EXPIRED]!;
+    if (other !== NONE && (s === NONE || this.seq[other]! < this.seq[s]!)) return other;
+    if (s !== NONE) return s;
+    return oldest[SOFT] !== NONE ? oldest[SOFT]! : oldest[LEASE]!;
+  }
+
   /** Removes `n` idle cached blocks in victim order. */
   protected evict(n: number): void {
-    const { oldest } = this;
     this.totals.hbmEvictedBlocks += n;
     this.cached -= n;
     let session = NONE;
     let broken = 0;
     while (n > 0) {
-      let s = oldest[GARBAGE]!;
-      if (s === NONE) {
-        s = oldest[ORDINARY]!;
-        const other = oldest[EXPIRED]!;
-        if (other !== NONE && (s === NONE || this.seq[other]! < this.seq[s]!)) s = other;
-      }
-      if (s === NONE) {
-        s = oldest[SOFT] !== NONE ? oldest[SOFT]! : oldest[LEASE]!;
+      const s = this.victim();
+      if (this.list[s] === SOFT || this.list[s] === LEASE) {
         const length = this.to[s]! - this.from[s]!;
         const holder = this.holder[s]!;
         if (broken > 0 && holder !== session) {

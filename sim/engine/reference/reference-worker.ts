@@ -47,6 +47,7 @@ export class ReferenceWorker implements Worker {
   readonly counters: WorkerCounters = zeroCounters();
   nextMs = NEVER;
   nextClass: number = EVENT_CLASS.observe;
+  readonly lateBranch = -1;
   stuck: string | null = null;
   scheduler: Scheduler;
   host: HostTraffic | null = null;
