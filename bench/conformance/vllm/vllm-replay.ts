@@ -6,7 +6,8 @@ import { SchedulerRequest } from '../../../sim/engine/reference/request.ts';
 import { NOTHING_OUTSIDE, Scheduler, type StepPlan } from '../../../sim/engine/reference/scheduler.ts';
 import type { EngineConfig } from '../../../sim/engine/worker.ts';
 import { type Difference, firstDifference } from '../suite.ts';
-import type { RecordedConfig, RecordedRequest, RecordedScenario, RecordedStep } from './vllm-recording.ts';
+import { ChainKeys } from './recorded-chains.ts';
+import type { RecordedConfig, RecordedScenario, RecordedStep } from './vllm-recording.ts';
 
 /** What the replay found: the fields that differ in the first step with any, e.g. `step 12 free`, and how much was compared. */
 export interface ReplayResult {
@@ -276,8 +277,8 @@ function addPrefixStatistics(plan: StepPlan, totals: number[]): void {
   }
 }
 
-/** One recorded event as one entry per block. */
-function expandEvent(event: string): string[] {
+/** One recorded event as one entry per block: `S1:2`, `R:4` or `C`. */
+export function expandEvent(event: string): string[] {
   if (event === 'C') return ['C'];
   const [head, list] = event.split(':') as [string, string];
   if (head === 'R') return expandRanges(list).map((hash) => `R:${hash}`);
@@ -287,46 +288,4 @@ function expandEvent(event: string): string[] {
     parent = String(hash);
     return entry;
   });
-}
-
-/** Interns (parent key, tokens of the block) as integers: chain hashes without collisions. */
-class ChainKeys {
-  readonly #keys = new Map<string, number>();
-
-  keysOf(recorded: RecordedRequest, blockTokens: number): (block: number) => number {
-    const known: number[] = [];
-    const prompt = recorded.prompt.reduce((sum, segment) => sum + segment[2], 0);
-    const segments = [...recorded.prompt, [recorded.out, 0, recorded.max_tokens] as const];
-    return (block) => {
-      for (let i = known.length; i <= block; i++) {
-        if ((i + 1) * blockTokens > prompt + recorded.max_tokens) throw new Error(`replay: block ${i} lies behind the last token`);
-        const name = `${known[i - 1] ?? ''}|${describe(segments, i * blockTokens, blockTokens)}`;
-        let key = this.#keys.get(name);
-        if (key === undefined) {
-          key = this.#keys.size;
-          this.#keys.set(name, key);
-        }
-        known.push(key);
-      }
-      return known[block]!;
-    };
-  }
-}
-
-/** Canonical text of `count` tokens from `from` on: maximal runs of one stream. */
-function describe(segments: readonly (readonly [number, number, number])[], from: number, count: number): string {
-  const runs: [number, number, number][] = [];
-  let at = 0;
-  for (const [stream, start, length] of segments) {
-    const first = Math.max(from, at);
-    const last = Math.min(from + count, at + length);
-    if (last > first) {
-      const begin = start + first - at;
-      const previous = runs.at(-1);
-      if (previous !== undefined && previous[0] === stream && previous[1] + previous[2] === begin) previous[2] += last - first;
-      else runs.push([stream, begin, last - first]);
-    }
-    at += length;
-  }
-  return runs.join(';');
 }

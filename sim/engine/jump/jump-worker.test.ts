@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { KV_CLEARED, KV_STORED, type KvEventBatch } from '../../../control/ports.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
 import { emptyLoadView } from '../empty-load-view.ts';
 import type { EngineConfig, EngineRequest, Worker } from '../worker.ts';
 import { AffineTimer, engineConfig, type Performance, Prompts, play, RecordingSink, type WorkerInput } from '../worker-fixtures.ts';
-import { createJumpWorker } from './jump-worker.ts';
+import { createJumpWorker, JumpWorker } from './jump-worker.ts';
 
 const submit = (tMs: number, request: EngineRequest): WorkerInput => ({ tMs, kind: 'submit', request });
 
@@ -204,6 +205,37 @@ describe('a run', () => {
     worker.advance(worker.nextMs, EVENT_CLASS.stepEnd);
     expect(sink.groups.at(-1)).toMatchObject({ publishedMs: 320, kind: 'removed', branch: 0, offsets: [3] });
     expect(worker.nextMs).toBe(320 + 10 * 4);
+  });
+
+  it('empties its cache only while nothing is referenced, duplicates too, and tells so', () => {
+    const p = new Prompts(4);
+    const branch = p.shared(2);
+    const batches: number[][] = [];
+    const sink = new (class extends RecordingSink {
+      override kvEvents(_worker: number, batch: KvEventBatch): void {
+        batches.push([batch.publishedMs, ...batch.kind.subarray(0, batch.count)]);
+      }
+    })();
+    const parts = { index: 0, config: engineConfig(), branches: p.branches, timer: new AffineTimer({ baseMs: 10 }), links: null, sink };
+    const worker = new JumpWorker(parts);
+    const facts = { promptTokens: 8, outputTokens: 1, branch, depth: 2 };
+    worker.submit(p.request(facts), 0);
+    worker.submit(p.request(facts), 0);
+    worker.advance(0, EVENT_CLASS.schedule);
+    expect(worker.resetPrefixCache(5)).toBe(false);
+    expect(worker.residentBlocks(branch, 2)).toBe(2);
+    worker.advance(20, EVENT_CLASS.observe);
+    expect(worker.resetPrefixCache(20)).toBe(true);
+    expect(worker.residentBlocks(branch, 2)).toBe(0);
+    expect(batches).toEqual([
+      [10, KV_STORED, KV_STORED],
+      [20, KV_CLEARED],
+    ]);
+    worker.check(true);
+    worker.submit(p.request(facts), 30);
+    worker.advance(100, EVENT_CLASS.observe);
+    worker.check(true);
+    expect(sink.calls.filter((c) => c.what === 'admitted').map((c) => c.facts[2])).toEqual([0, 4, 0]);
   });
 
   it('is not offered for asynchronous scheduling', () => {

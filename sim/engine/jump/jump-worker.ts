@@ -10,7 +10,7 @@
  * Source: engine specification 6; worker port.
  */
 import type { BranchId } from '../../../control/blocks.ts';
-import type { KvAction } from '../../../control/ports.ts';
+import { KV_CLEARED, type KvAction } from '../../../control/ports.ts';
 import { UserError } from '../../../control/user-error.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
 import { createStepBatch, type Regime } from '../step-timer.ts';
@@ -172,6 +172,22 @@ export class JumpWorker implements Worker {
     // A prefetch takes blocks that the horizon of the run counted on, and touches what a waiting request looked up.
     if (this.phase === RUN && action.verb === 'prefetch') this.cut(tMs);
     this.refresh();
+  }
+
+  /**
+   * Empties the prefix cache of a worker without host tier if no block is referenced (class control). Returns whether it did; then a
+   * `cleared` event tells so.
+   */
+  resetPrefixCache(tMs: number): boolean {
+    if (this.host !== null) throw new Error(`worker ${this.index}: no reset of a cache with a host tier`);
+    this.advance(tMs, EVENT_CLASS.control);
+    const done = this.pool.reset();
+    if (done) {
+      this.outbox.batch.push(KV_CLEARED, 0, NONE, 0, 0);
+      this.showEvents(tMs);
+    }
+    this.refresh();
+    return done;
   }
 
   transferDone(transfer: number, tMs: number): void {

@@ -388,6 +388,22 @@ export class SegmentPool extends SegmentColumns {
     }
   }
 
+  /** Empties the cache if nothing is referenced (vLLM reset_prefix_cache); emits nothing. Returns whether it did. Cost O(segments). */
+  reset(): boolean {
+    if (this.free < this.usable) return false;
+    for (const list of [ORDINARY, EXPIRED, GARBAGE, SOFT, LEASE]) {
+      for (let s = this.oldest[list]!; s !== NONE; s = this.oldest[list]!) {
+        this.remove(s);
+        this.unlink(this.tag[s] === 0 ? this.chains : this.copies, s);
+        this.dispose(s);
+      }
+    }
+    this.cached = 0;
+    this.copyBlocks = 0;
+    this.hashless = this.usable;
+    return true;
+  }
+
   /** Throws if the pool's own bookkeeping disagrees with its segments. Cost O(segments). */
   check(): void {
     let cached = 0;
