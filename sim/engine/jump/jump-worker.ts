@@ -18,6 +18,7 @@ import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCo
 import { zeroCounters } from '../zero-counters.ts';
 import { BY_SEQS, NOT_BLOCKED } from './blocked.ts';
 import { DecodeRun } from './decode-run.ts';
+import { fillBatch } from './fill-batch.ts';
 import { HbmPool } from './hbm-pool.ts';
 import { HostTraffic, STORE } from './host-traffic.ts';
 import { IntMap } from './int-map.ts';
@@ -29,7 +30,6 @@ import { lateBoundary, nextBoundary, runHorizon } from './run-horizon.ts';
 import { Scheduler } from './scheduler.ts';
 import { NONE } from './segment-columns.ts';
 import { StepCompletion } from './step-completion.ts';
-import { doubled } from './step-items.ts';
 import { StepLedger } from './step-ledger.ts';
 
 /** Phases. */
@@ -379,31 +379,7 @@ export class JumpWorker implements Worker {
   /** Executes the step that the scheduler decided; the decode set has counted it already. */
   private beginStep(tMs: number): void {
     const { scheduler, batch } = this;
-    const { slots, decode, items } = scheduler;
-    let seqs = decode.count;
-    let kv = decode.kvTokens - seqs;
-    let longest = seqs > 0 ? decode.maxKvTokens - 1 : 0;
-    let chunks = 0;
-    for (let i = 0; i < items.count; i++) {
-      const n = items.tokens[i]!;
-      const resident = slots.computed[items.slot[i]!]!;
-      if (n === 1) {
-        seqs++;
-        kv += resident;
-        if (resident > longest) longest = resident;
-        continue;
-      }
-      if (chunks === batch.chunkTokens.length) {
-        batch.chunkTokens = doubled(batch.chunkTokens);
-        batch.chunkResident = doubled(batch.chunkResident);
-      }
-      batch.chunkTokens[chunks] = n;
-      batch.chunkResident[chunks++] = resident;
-    }
-    batch.decodeSeqs = seqs;
-    batch.decodeKvTokens = kv;
-    batch.maxDecodeKvTokens = longest;
-    batch.chunkCount = chunks;
+    fillBatch(batch, scheduler);
     this.ledger.blocked(scheduler.blocked, 1);
     const stepMs = this.parts.timer.stepMs(batch);
     this.regime = this.parts.timer.regime;

@@ -1,0 +1,33 @@
+/** What the step timer is asked about a step that computes prompt tokens. */
+import type { StepBatch } from '../step-timer.ts';
+import type { Scheduler } from './scheduler.ts';
+import { doubled } from './step-items.ts';
+
+/** Describes the step just scheduled, which the decode set has counted already. Cost O(items outside the decode set). */
+export function fillBatch(batch: StepBatch, scheduler: Scheduler): void {
+  const { slots, decode, items } = scheduler;
+  let seqs = decode.count;
+  let kv = decode.kvTokens - seqs;
+  let longest = seqs > 0 ? decode.maxKvTokens - 1 : 0;
+  let chunks = 0;
+  for (let i = 0; i < items.count; i++) {
+    const n = items.tokens[i]!;
+    const resident = slots.computed[items.slot[i]!]!;
+    if (n === 1) {
+      seqs++;
+      kv += resident;
+      if (resident > longest) longest = resident;
+      continue;
+    }
+    if (chunks === batch.chunkTokens.length) {
+      batch.chunkTokens = doubled(batch.chunkTokens);
+      batch.chunkResident = doubled(batch.chunkResident);
+    }
+    batch.chunkTokens[chunks] = n;
+    batch.chunkResident[chunks++] = resident;
+  }
+  batch.decodeSeqs = seqs;
+  batch.decodeKvTokens = kv;
+  batch.maxDecodeKvTokens = longest;
+  batch.chunkCount = chunks;
+}
