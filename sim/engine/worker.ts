@@ -280,7 +280,8 @@ export interface WorkerParts {
   readonly sink: WorkerSink;
   /**
    * Removed blocks of one branch may be published late, and those that are at least this old (ms) in one batch: for an owner who
-   * advances a worker before anybody looks at its {@link Worker.lateBranch}. Absent: every batch in time, as the stepped engine does.
+   * advances a worker before anybody looks at its {@link Worker.lateBranch}; blocks of private branches are not reported at all.
+   * Absent: everything, every batch in time, as the stepped engine does.
    */
   readonly lazyEvents?: number;
 }

@@ -100,7 +100,7 @@ export class JumpWorker implements Worker {
     this.config = config;
     this.lazyEvents = parts.lazyEvents ?? NEVER;
     this.ledger = new StepLedger(this.counters, parts.sink);
-    this.outbox = new KvOutbox(parts.branches, parts.index, parts.sink);
+    this.outbox = new KvOutbox(parts.branches, parts.index, parts.sink, parts.lazyEvents !== undefined);
     this.pool = this.newPool();
     this.scheduler = this.newScheduler();
     this.host = this.newHost();

@@ -11,10 +11,13 @@ export class KvOutbox {
   private readonly branches: BranchTable;
   private readonly worker: number;
   private readonly sink: WorkerSink;
+  private readonly dropsPrivate: boolean;
   private epoch = 0;
   private seq = 0;
 
-  constructor(branches: BranchTable, worker: number, sink: WorkerSink) {
+  /** `dropsPrivate`: nobody asks for blocks that match no prompt, so they are not reported. */
+  constructor(branches: BranchTable, worker: number, sink: WorkerSink, dropsPrivate = false) {
+    this.dropsPrivate = dropsPrivate;
     this.branches = branches;
     this.worker = worker;
     this.sink = sink;
@@ -26,8 +29,9 @@ export class KvOutbox {
   }
 
   stored(tier: Tier, branch: number, from: number, to: number): void {
-    const { batch } = this;
     if ((this.branches.flags[branch]! & BRANCH_PRIVATE) === 0) this.urgent = true;
+    else if (this.dropsPrivate) return;
+    const { batch } = this;
     const last = batch.count - 1;
     if (last >= 0 && batch.kind[last] === KV_STORED && batch.branch[last] === branch && batch.tier[last] === tier) {
       if (batch.to[last] === from) {
@@ -39,6 +43,7 @@ export class KvOutbox {
   }
 
   removed(tier: Tier, branch: number, from: number, to: number): void {
+    if (this.dropsPrivate && (this.branches.flags[branch]! & BRANCH_PRIVATE) !== 0) return;
     const { batch } = this;
     this.urgent = true;
     const last = batch.count - 1;
