@@ -54,12 +54,21 @@ class MeaningCheck {
       this.#parallel(at);
       this.#batch(at);
       this.#asynchronous(at);
-      const stepMs = this.#value([...at, 'timer', 'with', 'stepMs']);
-      if (this.#value([...at, 'timer', 'use']) === 'fixed@1' && stepMs === undefined)
-        this.#missing([...at, 'timer'], 'with.stepMs', 'fixed@1 needs the duration of a step');
+      this.#timer(at);
     }
     if (workers > MAX_WORKERS) this.#range(['fleet', 'pools'], `got ${workers} workers in all pools, expected at most ${MAX_WORKERS}`);
     this.#faults();
+  }
+
+  #timer(at: readonly PathStep[]): void {
+    const use = this.#value([...at, 'timer', 'use']);
+    const need = (field: string, hint: string): void => {
+      if (this.#value([...at, 'timer', 'with', field]) === undefined) this.#missing([...at, 'timer'], `with.${field}`, hint);
+    };
+    if (use === 'fixed@1') need('stepMs', 'fixed@1 needs the duration of a step');
+    if (use !== 'phases@1') return;
+    need('prefillMs', 'phases@1 needs the duration of a step with prefill work');
+    need('decodeMs', 'phases@1 needs the duration of a step with decodes');
   }
 
   #contextLimit(): void {
@@ -74,10 +83,11 @@ class MeaningCheck {
     this.problems.push(problemAt(this.#node(at)?.origin, 'E_CONTEXT_EXCEEDED', indexPath(at), message));
   }
 
-  /** With constant step times no model runs: acceptance tables may replay longer contexts than it accepts. */
+  /** With step times that know no model, tables of other programs may replay longer contexts than it accepts. */
   #timedByConstant(): boolean {
     const pools = this.#node(['fleet', 'pools']);
-    return pools?.type === 'list' && pools.items.every((_, i) => this.#value(['fleet', 'pools', i, 'timer', 'use']) === 'fixed@1');
+    const use = (i: number): unknown => this.#value(['fleet', 'pools', i, 'timer', 'use']) ?? 'cells@1';
+    return pools?.type === 'list' && pools.items.every((_, i) => use(i) !== 'cells@1');
   }
 
   #parallel(at: readonly PathStep[]): void {

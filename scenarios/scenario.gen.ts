@@ -473,9 +473,9 @@ export interface Scenario {
         | string
         | {
             /**
-             * cells@1: measured timing cells. fixed@1: a constant, for acceptance tables and tests.
+             * cells@1: measured timing cells. fixed@1: a constant, for acceptance tables and tests. phases@1: one constant for prefill and one for decode, polynomial@1: AISimulate's polynomials; both to compare with other simulators.
              */
-            use?: 'cells@1' | 'fixed@1';
+            use?: 'cells@1' | 'fixed@1' | 'phases@1' | 'polynomial@1';
             /**
              * Settings of the timer.
              */
@@ -484,6 +484,32 @@ export interface Scenario {
                * Duration of every step, ms.
                */
               stepMs?: number;
+              /**
+               * Duration of a step with prefill work only; with decodes too it is the sum.
+               */
+              prefillMs?: number;
+              /**
+               * Duration of a step with decodes only.
+               */
+              decodeMs?: number;
+              /**
+               * [a, b, c] of the prefill part a t^2 + b t + c of a step, ms; t = its prompt tokens.
+               *
+               * @minItems 3
+               * @maxItems 3
+               */
+              prefill?: number[];
+              /**
+               * [a, b, c] of the decode part a x^2 + b x + c of a step, ms; x = share of the KV pool that decoding requests hold.
+               *
+               * @minItems 3
+               * @maxItems 3
+               */
+              decode?: number[];
+              /**
+               * Least duration of the decode part of a step.
+               */
+              decodeFloorMs?: number;
             };
           };
       /**

@@ -92,6 +92,19 @@ export interface EngineSettings {
   };
 }
 
+/** Where step times come from; `with` belongs to the kind in `use`. */
+export interface TimerSettings {
+  readonly use: 'cells@1' | 'fixed@1' | 'phases@1' | 'polynomial@1';
+  readonly with: {
+    readonly stepMs?: number;
+    readonly prefillMs?: number;
+    readonly decodeMs?: number;
+    readonly prefill?: readonly [number, number, number];
+    readonly decode?: readonly [number, number, number];
+    readonly decodeFloorMs?: number;
+  };
+}
+
 export interface PoolSettings {
   readonly name: string;
   /** Preset as written, and its facts. */
@@ -105,7 +118,7 @@ export interface PoolSettings {
   readonly role: 'aggregated';
   readonly priceUsdPerGpuHour: number;
   readonly engine: EngineSettings;
-  readonly timer: { readonly use: 'cells@1' | 'fixed@1'; readonly with: { readonly stepMs?: number } };
+  readonly timer: TimerSettings;
   readonly tiers: {
     readonly host: {
       /** Per worker; 0 = off. */

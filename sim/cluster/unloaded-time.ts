@@ -42,6 +42,8 @@ export class UnloadedTime {
     batch.decodeSeqs = isDecode ? 1 : 0;
     batch.decodeKvTokens = isDecode ? resident : 0;
     batch.maxDecodeKvTokens = batch.decodeKvTokens;
+    batch.promptTails = batch.decodeSeqs;
+    batch.promptTailKvTokens = batch.decodeKvTokens;
     batch.chunkCount = isDecode ? 0 : 1;
     batch.chunkTokens[0] = tokens;
     batch.chunkResident[0] = resident;

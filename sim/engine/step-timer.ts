@@ -1,6 +1,7 @@
 /**
  * The StepTimer port: how long a step of a given composition takes. Pure; equal arguments give bit-equal results; uses only
- * `+ - * /` and sqrt. Implementations: cells (sim/hardware/cell-timer.ts), fixed (sim/hardware/fixed-timer.ts).
+ * `+ - * /` and sqrt. Implementations in sim/hardware: cells (cell-timer.ts), a constant (fixed-timer.ts), one constant per phase
+ * (phase-timer.ts), polynomials (polynomial-timer.ts).
  * Source: engine specification 5, performance-model specification 2 and 3.
  */
 
@@ -10,6 +11,9 @@ export interface StepBatch {
   decodeSeqs: number;
   decodeKvTokens: number;
   maxDecodeKvTokens: number;
+  /** Those of them whose one token belongs to the prompt (the rest of a chunked or cached prompt), and their resident tokens. */
+  promptTails: number;
+  promptTailKvTokens: number;
   /** Items with two or more new tokens: new tokens and resident tokens. Valid up to chunkCount. */
   chunkCount: number;
   chunkTokens: Int32Array;
@@ -22,6 +26,8 @@ export function createStepBatch(capacity = 64): StepBatch {
     decodeSeqs: 0,
     decodeKvTokens: 0,
     maxDecodeKvTokens: 0,
+    promptTails: 0,
+    promptTailKvTokens: 0,
     chunkCount: 0,
     chunkTokens: new Int32Array(capacity),
     chunkResident: new Int32Array(capacity),
@@ -33,15 +39,18 @@ export interface StepTimer {
   stepMs(batch: StepBatch): number;
   /**
    * Starts a run: `steps` equal decode steps with `decodeSeqs` sequences whose KV sum starts at `kvTokens` (grows by decodeSeqs a
-   * step) and whose longest starts at `maxKvTokens`. Later calls of runMs, stepsWithin and runSegments refer to it.
+   * step) and whose longest starts at `maxKvTokens`; none of them computes a prompt token. Later calls of runMs, stepsWithin, run and
+   * curve refer to it.
    */
   startRun(decodeSeqs: number, kvTokens: number, maxKvTokens: number): void;
   /** Time of the first `steps` steps of the run, ms. Cost O(1). */
   runMs(steps: number): number;
-  /** Largest number of whole steps that end at or before `withinMs`, without an upper end; Infinity if steps take no time. Cost O(1). */
+  /** Largest number of whole steps that end at or before `withinMs`, without an upper end; Infinity if steps take no time. Cost O(1), of a curve O(log steps). */
   stepsWithin(withinMs: number): number;
   /** Duration of the first step of segment 0, its increment, and the steps after which the second segment (if any) begins. */
   readonly run: RunSegments;
+  /** Present: step durations are no arithmetic progression, `run` says nothing, and times come from here. */
+  readonly curve?: RunCurve;
   /** Milliseconds between sending a request and the scheduler seeing it (oReqMs). */
   readonly requestMs: number;
   /** Share of steps by validity tag is aggregated by the worker with this tag of the last stepMs or startRun call. */
@@ -58,4 +67,14 @@ export interface RunSegments {
   split: number;
   u1: number;
   v1: number;
+}
+
+/** Times of the current run of a timer whose step durations do not grow by a constant. */
+export interface RunCurve {
+  /** As {@link StepTimer.runMs}. */
+  runMs(steps: number): number;
+  /** As {@link StepTimer.stepsWithin}. */
+  stepsWithin(withinMs: number): number;
+  /** Duration of step k (0-based), ms; bit-equal to stepMs of a batch with the same sequences. */
+  runStepMs(k: number): number;
 }

@@ -3,14 +3,15 @@
  * here and reported at the place in the user's file: cells, memory, the blocks of the trace.
  */
 import { UserError } from '../../control/user-error.ts';
-import type { PoolSettings, ScenarioSettings } from '../../scenarios/settings.ts';
+import type { PoolSettings, ScenarioSettings, TimerSettings } from '../../scenarios/settings.ts';
 import { kvCapacity } from '../hardware/capacity.ts';
 import { findCell, type ProblemPlace, resolveParameters, type TimingCell } from '../hardware/cells.ts';
 import { findGpu, HOST_LINK } from '../hardware/gpus.ts';
 import { findModel, weightBytes } from '../hardware/models.ts';
+import { AISIMULATE_TIMES } from '../hardware/polynomial-timer.ts';
 import type { Arrivals, WorkloadOptions } from '../workload/workload-options.ts';
 import { poolPrefillCost } from './fleet-plan.ts';
-import type { ArmPlan, PoolPlan, RunPlan } from './run-plan.ts';
+import type { ArmPlan, PoolPlan, RunPlan, TimerPlan } from './run-plan.ts';
 import { compileSlo } from './slo.ts';
 
 /** What the compiler needs of a loaded scenario. */
@@ -104,6 +105,31 @@ function compileArms(input: CompileInput): ArmPlan[] {
   return arms;
 }
 
+/** How far the step times of a timer without cell can be trusted. */
+const TIMER_LEVEL = {
+  fixed: 'constant step time',
+  phases: 'one constant per phase',
+  polynomial: 'polynomial of another simulator',
+} as const;
+
+function timerPlan({ use, with: set }: TimerSettings): TimerPlan | null {
+  switch (use) {
+    case 'cells@1':
+      return null;
+    case 'fixed@1':
+      return { kind: 'fixed', stepMs: set.stepMs ?? 0 };
+    case 'phases@1':
+      return { kind: 'phases', prefillMs: set.prefillMs!, decodeMs: set.decodeMs! };
+    case 'polynomial@1':
+      return {
+        kind: 'polynomial',
+        prefill: set.prefill ?? AISIMULATE_TIMES.prefill,
+        decode: set.decode ?? AISIMULATE_TIMES.decode,
+        floorMs: set.decodeFloorMs ?? AISIMULATE_TIMES.floorMs,
+      };
+  }
+}
+
 /** A pool with its cell, capacity and prices. */
 export function compilePool(settings: ScenarioSettings, pool: PoolSettings, input: Pick<CompileInput, 'place'>): PoolPlan {
   const path = `fleet.pools.${pool.name}`;
@@ -115,7 +141,7 @@ export function compilePool(settings: ScenarioSettings, pool: PoolSettings, inpu
   const e = pool.engine.with;
   const engine = pool.engine.preset.values.engine;
   const skewAlpha = fleet.skewAlpha ?? null;
-  const isFixed = pool.timer.use === 'fixed@1';
+  const timer = timerPlan(pool.timer);
   const label = fleet.model.replace(/@\d+$/, '');
   const query = {
     gpu: pool.gpu.replace(/@\d+$/, ''),
@@ -128,7 +154,7 @@ export function compilePool(settings: ScenarioSettings, pool: PoolSettings, inpu
     kv: e.kvDtype,
     label,
   };
-  const cell = isFixed ? undefined : findCell(query, place);
+  const cell = timer !== null ? undefined : findCell(query, place);
   const gpus = pool.tensorParallel * pool.dataParallel;
   const maxModelLen = e.maxModelLenTokens ?? fleet.contextLimitTokens;
   const capacity = kvCapacity(
@@ -159,11 +185,11 @@ export function compilePool(settings: ScenarioSettings, pool: PoolSettings, inpu
     workers: pool.workers,
     gpusPerWorker: gpus,
     gpusPerNode: pool.gpusPerNode,
-    cell: cell === undefined ? 'fixed' : cell.id,
-    cellLevel: parameters === undefined ? 'constant step time' : levelText(cell!, parameters.level),
+    cell: timer !== null ? timer.kind : cell!.id,
+    cellLevel: timer !== null ? TIMER_LEVEL[timer.kind] : levelText(cell!, parameters!.level),
     engine,
     skewAlpha,
-    fixedStepMs: isFixed ? (pool.timer.with.stepMs ?? 0) : null,
+    timer,
     requestMs: e.requestDelayMs ?? parameters?.parameters.oReqMs ?? 0,
     config: {
       blockTokens: e.blockSizeTokens,

@@ -6,6 +6,8 @@ import { CellTimer, prefillCost } from '../hardware/cell-timer.ts';
 import { cellFile, resolveParameters, type TimingCell } from '../hardware/cells.ts';
 import { FixedTimer } from '../hardware/fixed-timer.ts';
 import { NODE } from '../hardware/gpus.ts';
+import { PhaseTimer } from '../hardware/phase-timer.ts';
+import { PolynomialTimer } from '../hardware/polynomial-timer.ts';
 import type { PoolPlan } from './run-plan.ts';
 
 /** Builds the fleet of an arm: workers fill nodes in index order, a worker larger than a node takes whole nodes. */
@@ -65,7 +67,15 @@ function factsOf(pool: PoolPlan): RankFacts {
 }
 
 function timerOf(pool: PoolPlan): StepTimer {
-  if (pool.fixedStepMs !== null) return new FixedTimer(pool.fixedStepMs, pool.requestMs);
+  const { timer, requestMs } = pool;
+  switch (timer?.kind) {
+    case 'fixed':
+      return new FixedTimer(timer.stepMs, requestMs);
+    case 'phases':
+      return new PhaseTimer(timer, requestMs);
+    case 'polynomial':
+      return new PolynomialTimer(timer, (pool.config.blocks - 1) * pool.config.blockTokens, requestMs);
+  }
   const cell = cellById(pool.cell);
   return new CellTimer(cell, parametersOf(cell, pool));
 }

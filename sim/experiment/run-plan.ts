@@ -4,7 +4,15 @@
  */
 import type { NetworkSpec } from '../cluster/fleet.ts';
 import type { EngineConfig } from '../engine/worker.ts';
+import type { PhaseTimes } from '../hardware/phase-timer.ts';
+import type { PolynomialTimes } from '../hardware/polynomial-timer.ts';
 import type { WorkloadOptions } from '../workload/workload-options.ts';
+
+/** A step timer without cell. */
+export type TimerPlan =
+  | { readonly kind: 'fixed'; readonly stepMs: number }
+  | ({ readonly kind: 'phases' } & PhaseTimes)
+  | ({ readonly kind: 'polynomial' } & PolynomialTimes);
 
 /** One pool of equal workers. */
 export interface PoolPlan {
@@ -13,14 +21,14 @@ export interface PoolPlan {
   readonly workers: number;
   readonly gpusPerWorker: number;
   readonly gpusPerNode: number;
-  /** Id of the timing cell, or `fixed`. */
+  /** Id of the timing cell, or the kind of the timer: `fixed`, `phases`, `polynomial`. */
   readonly cell: string;
   readonly cellLevel: string;
   /** Engine name for the parameters of the cell. */
   readonly engine: string;
   readonly skewAlpha: number | null;
-  /** Constant step time of `timer: fixed`, ms. */
-  readonly fixedStepMs: number | null;
+  /** Step times that no cell gives; null = those of the cell. */
+  readonly timer: TimerPlan | null;
   /** Delay between dispatch and the scheduler seeing a request, ms. */
   readonly requestMs: number;
   readonly config: EngineConfig;

@@ -7,7 +7,7 @@
  *
  * Source: performance-model specification 3, engine specification 6.3.
  */
-import type { Regime, StepTimer } from '../step-timer.ts';
+import type { Regime, RunCurve, StepTimer } from '../step-timer.ts';
 
 export class DecodeRun {
   startMs = 0;
@@ -26,6 +26,7 @@ export class DecodeRun {
   private split = 0;
   private u1 = 0;
   private v1 = 0;
+  private curve: RunCurve | null = null;
 
   begin(timer: StepTimer, members: number, kvTokens: number, maxKvTokens: number, steps: number, startMs: number, factor: number): void {
     timer.startRun(members, kvTokens, maxKvTokens);
@@ -35,6 +36,7 @@ export class DecodeRun {
     this.split = run.split;
     this.u1 = run.u1;
     this.v1 = run.v1;
+    this.curve = timer.curve ?? null;
     this.regime = timer.regime;
     this.startMs = startMs;
     this.members = members;
@@ -50,7 +52,8 @@ export class DecodeRun {
   endMs(k: number): number {
     const { split } = this;
     let ms: number;
-    if (k <= split) ms = k * this.u0 + this.v0 * ((k * (k - 1)) / 2);
+    if (this.curve !== null) ms = this.curve.runMs(k);
+    else if (k <= split) ms = k * this.u0 + this.v0 * ((k * (k - 1)) / 2);
     else {
       const rest = k - split;
       const first = split === 0 ? 0 : split * this.u0 + this.v0 * ((split * (split - 1)) / 2);
@@ -61,11 +64,12 @@ export class DecodeRun {
 
   /** Steps that end at or before tMs, at most `steps`; at least `ended`. */
   stepsBy(tMs: number): number {
-    let k = this.ended;
+    const k = this.ended;
     const { steps } = this;
     if (k >= steps || this.endMs(k + 1) > tMs) return k;
     if (this.endMs(steps) <= tMs) return steps;
     const within = (tMs - this.startMs) / this.factor;
+    if (this.curve !== null) return this.corrected(this.curve.stepsWithin(within), tMs);
     const { split } = this;
     let before = 0;
     let done = 0;
@@ -83,9 +87,13 @@ export class DecodeRun {
     const tau = within - before;
     const h = u - v / 2;
     const root = Math.floor((2 * tau) / (h + Math.sqrt(h * h + 2 * v * tau)));
-    k = done + root;
-    if (!(k < steps)) k = steps - 1;
-    // The root is exact up to rounding.
+    return this.corrected(done + root, tMs);
+  }
+
+  /** A root that is exact up to rounding. */
+  private corrected(root: number, tMs: number): number {
+    const { steps } = this;
+    let k = root < steps ? root : steps - 1;
     while (k > 0 && this.endMs(k) > tMs) k--;
     while (k < steps && this.endMs(k + 1) <= tMs) k++;
     return k;
@@ -93,15 +101,18 @@ export class DecodeRun {
 
   /** Duration of step k, from the progression. */
   stepMs(k: number): number {
+    if (this.curve !== null) return this.curve.runStepMs(k) * this.factor;
     return (k < this.split ? this.u0 + k * this.v0 : this.u1 + (k - this.split) * this.v1) * this.factor;
   }
 
   /** Increment from step k to k + 1 inside its segment, and the last step + 1 of that segment. */
   growthMs(k: number): number {
+    if (this.curve !== null) return 0;
     return (k < this.split ? this.v0 : this.v1) * this.factor;
   }
 
   segmentEnd(k: number): number {
+    if (this.curve !== null) return k + 1;
     return k < this.split && this.split < this.steps ? this.split : this.steps;
   }
 }

@@ -10,12 +10,19 @@ export function fillBatch(batch: StepBatch, scheduler: Scheduler): void {
   let kv = decode.kvTokens - seqs;
   let longest = seqs > 0 ? decode.maxKvTokens - 1 : 0;
   let chunks = 0;
+  batch.promptTails = 0;
+  batch.promptTailKvTokens = 0;
   for (let i = 0; i < items.count; i++) {
     const n = items.tokens[i]!;
-    const resident = slots.computed[items.slot[i]!]!;
+    const s = items.slot[i]!;
+    const resident = slots.computed[s]!;
     if (n === 1) {
       seqs++;
       kv += resident;
+      if (resident < slots.prompt[s]!) {
+        batch.promptTails++;
+        batch.promptTailKvTokens += resident;
+      }
       if (resident > longest) longest = resident;
       continue;
     }

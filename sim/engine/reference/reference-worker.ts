@@ -315,11 +315,17 @@ export class ReferenceWorker implements Worker {
     batch.decodeSeqs = 0;
     batch.decodeKvTokens = 0;
     batch.maxDecodeKvTokens = 0;
+    batch.promptTails = 0;
+    batch.promptTailKvTokens = 0;
     batch.chunkCount = 0;
-    for (const { n, computed } of flight.plan.items) {
+    for (const { request, n, computed } of flight.plan.items) {
       if (n === 1) {
         batch.decodeSeqs++;
         batch.decodeKvTokens += computed;
+        if (computed < request.promptTokens) {
+          batch.promptTails++;
+          batch.promptTailKvTokens += computed;
+        }
         batch.maxDecodeKvTokens = Math.max(batch.maxDecodeKvTokens, computed);
         continue;
       }
