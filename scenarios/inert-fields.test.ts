@@ -47,6 +47,9 @@ describe('declared inert fields', () => {
   });
 
   it('sees the timer that makes a step time matter', () => {
+    expect(declared(base('', ', timer: {use: polynomial@1, with: {prefillMs: 3}}'))).toContain(
+      'fleet.pools.main.timer.with.prefillMs: the timer is not phases@1',
+    );
     expect(declared(base('', ', timer: {with: {stepMs: 3}}'))).toContain('fleet.pools.main.timer.with.stepMs: the timer is not fixed@1');
     expect(declared(base('', ', timer: {use: fixed@1, with: {stepMs: 3}}'))).toEqual(['workload.trace.fleetShare: sharing is not fleet']);
   });

@@ -331,6 +331,10 @@ describe('error texts', () => {
     expect(one(`${BASE}  faults: [{at: 1m, kind: crash, pool: main, worker: 2}]\n`)).toContain('got 2, expected 0..1');
     expect(one(`${BASE}sweep: {axes: [{path: workers}]}\n`)).toMatch(/^E_SWEEP_AXIS a.yaml:16:16 sweep.axes\[0\]/);
     expect(one(BASE.replace('engine: vllm@1', 'engine: vllm@1\n      timer: fixed@1'))).toMatch(/^E_REQUIRED/);
+    const timer = (text: string) => BASE.replace('engine: vllm@1', `engine: vllm@1\n      timer: ${text}`);
+    expect(one(timer('{use: phases@1, with: {prefillMs: 100}}'))).toMatch(/^E_REQUIRED .*decodeMs/);
+    expect(one(timer('{use: polynomial@1, with: {decodeFloorMs: 0}}'))).toMatch(/^E_RANGE .*decodeFloorMs/);
+    expect(refused(timer('{use: polynomial@1, with: {decode: [1, 2]}}')).join()).toContain('timer.with.decode');
     expect(one(BASE.replace('engine: vllm@1', 'engine: {use: vllm@1, with: {asyncDepth: 2}}'))).toMatch(
       /^E_UNSUPPORTED a.yaml:15:48 fleet.pools.main.engine.with.asyncDepth: got 2 with stepMode jump/,
     );

@@ -92,6 +92,7 @@ export async function conform(
         hint: 'Give the folder that holds the *.jsonl.gz files',
       });
     for (const family of found) {
+      await family.prepare?.();
       const report = replayFamily(name, family);
       families.push(report);
       onFamily(report, suite);

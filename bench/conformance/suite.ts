@@ -30,6 +30,8 @@ export interface CaseOutcome {
 /** One line of the report. */
 export interface Family {
   readonly name: string;
+  /** Awaited before {@link replay}, for what cannot be had at once. */
+  prepare?(): Promise<void>;
   /** Replays every case of the family, in file order. A malformed recording throws a UserError with file and line. */
   replay(): Iterable<CaseOutcome>;
 }
