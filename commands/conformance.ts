@@ -1,5 +1,13 @@
 /** `kvcast conformance [SUITE] [DIR]`: are the decisions those of the real programs? */
-import { conform, familyLine } from '../bench/conformance/conformance.ts';
+import { statSync } from 'node:fs';
+import {
+  type ConformanceQuestion,
+  type ConformanceReport,
+  conform,
+  familyLine,
+  SUITES,
+  totalLine,
+} from '../bench/conformance/conformance.ts';
 import { wrap } from '../reports/text/table.ts';
 import { findPackageRoot } from '../scenarios/presets.ts';
 import { raiseExit } from './exit-code.ts';
@@ -9,18 +17,28 @@ import { type OutputOptions, terminalOf } from './terminal.ts';
 const DIFFERENT = 3;
 
 /** Prints one line per family, then the rules that were needed. Exit 3 on any unexplained difference. */
-export async function conformance(suite: string | undefined, folder: string | undefined, options: OutputOptions): Promise<void> {
+export async function conformance(first: string | undefined, second: string | undefined, options: OutputOptions): Promise<void> {
   const terminal = terminalOf(options);
   const isJson = options.json === true;
-  const report = await conform({ suite, folder }, findPackageRoot(), (family) => {
+  const report = await conform(question(first, second), findPackageRoot(), (family) => {
     if (!isJson) terminal.result(`${familyLine(family)}\n`);
   });
   if (isJson) terminal.result(`${JSON.stringify(report, null, 2)}\n`);
-  else for (const line of ruleLines(report)) terminal.result(`${line}\n`);
+  else for (const line of [totalLine(report), ...ruleLines(report)]) terminal.result(`${line}\n`);
   if (report.families.some((f) => f.different > 0)) raiseExit(DIFFERENT);
 }
 
-function ruleLines(report: Awaited<ReturnType<typeof conform>>): string[] {
+/** `[SUITE] [DIR]`, where a lone folder stands for all suites found in it. */
+function question(first: string | undefined, second: string | undefined): ConformanceQuestion {
+  const isFolder = first !== undefined && second === undefined && SUITES[first] === undefined && isDirectory(first);
+  return isFolder ? { folder: first } : { suite: first, folder: second };
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function ruleLines(report: ConformanceReport): string[] {
   const used = new Set(report.families.flatMap((f) => Object.keys(f.explained)));
   return report.suites.flatMap(({ rules }) =>
     Object.entries(rules)

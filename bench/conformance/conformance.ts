@@ -66,39 +66,52 @@ export function replayFamily(suite: string, family: Family): FamilyReport {
   };
 }
 
+/** What is asked for: a suite, a folder, both or neither. A folder may hold the recordings, or one folder per suite. */
+export interface ConformanceQuestion {
+  readonly suite?: string | undefined;
+  readonly folder?: string | undefined;
+}
+
 /**
  * Replays the named suite, or all, from a folder or from the shipped recordings; `onFamily` is told each family as it ends.
- * Throws E_USAGE for an unknown suite or a folder without suite, E_FILE for a folder without recordings, E_RECORDING for a broken one.
+ * Throws E_USAGE for an unknown suite, E_FILE for a folder without recordings, E_RECORDING for a broken one.
  */
 export async function conform(
-  asked: { readonly suite?: string | undefined; readonly folder?: string | undefined },
+  { suite: name, folder }: ConformanceQuestion,
   packageRoot: string,
   onFamily: (report: FamilyReport, suite: ConformanceSuite) => void = () => {},
 ): Promise<ConformanceReport> {
-  const names = asked.suite === undefined ? Object.keys(SUITES) : [known(asked.suite)];
   const suites: ConformanceSuite[] = [];
   const families: FamilyReport[] = [];
-  for (const name of names) {
-    const suite = await SUITES[name]!();
+  for (const wanted of name === undefined ? Object.keys(SUITES) : [known(name)]) {
+    const suite = await SUITES[wanted]!();
+    const places =
+      folder === undefined ? [shippedFolder(packageRoot, wanted)] : [folder, join(folder, wanted), join(folder, wanted, 'vectors')];
+    const found = places.map((place) => suite.families(place)).find((list) => list.length > 0);
+    if (found === undefined) {
+      if (name === undefined && folder !== undefined) continue;
+      throw nothingFound(wanted, places[0]!);
+    }
     suites.push(suite);
-    const folder = asked.folder ?? shippedFolder(packageRoot, name);
-    const found = suite.families(folder);
-    if (found.length === 0)
-      throw new UserError({
-        severity: 'error',
-        code: 'E_FILE',
-        file: folder,
-        message: `got no recording of suite ${name}, expected files as in ${shippedFolder('.', name)}`,
-        hint: 'Give the folder that holds the *.jsonl.gz files',
-      });
     for (const family of found) {
       await family.prepare?.();
-      const report = replayFamily(name, family);
+      const report = replayFamily(wanted, family);
       families.push(report);
       onFamily(report, suite);
     }
   }
+  if (families.length === 0) throw nothingFound(Object.keys(SUITES).join(', '), folder!);
   return { suites: suites.map(({ name, reference, method, rules }) => ({ name, reference, method, rules })), families };
+}
+
+function nothingFound(suites: string, folder: string): UserError {
+  return new UserError({
+    severity: 'error',
+    code: 'E_FILE',
+    file: folder,
+    message: `got no recording of ${suites}, expected *.jsonl.gz or *.csv as in bench/conformance/*/vectors`,
+    hint: 'Give the folder that holds the recordings of a suite, or one with a folder per suite',
+  });
 }
 
 function known(name: string): string {
@@ -108,7 +121,7 @@ function known(name: string): string {
   throw new UserError({
     severity: 'error',
     code: 'E_USAGE',
-    message: `unknown suite ${name}, expected ${names.join(', ')}`,
+    message: `got suite or folder ${name}, expected ${names.join(', ')} or a folder`,
     ...(near.length === 0 ? {} : { hint: `Did you mean "${near[0]}"?` }),
   });
 }
@@ -121,6 +134,14 @@ export function familyLine(report: FamilyReport): string {
   if (first?.difference === undefined) return line;
   const { field, got, expected } = first.difference;
   return `${line} · first: ${first.id} ${field}: got ${shown(got)}, expected ${shown(expected)}`;
+}
+
+/** Cases, equal ones and those that a rule explains, of all families. */
+export function totalLine(report: ConformanceReport): string {
+  const sum = (pick: (family: FamilyReport) => number) => report.families.reduce((total, family) => total + pick(family), 0);
+  const explained = sum((f) => f.cases - f.equal - f.different);
+  const note = explained === 0 ? '' : ` · ${explained} explained by a rule`;
+  return `all: equal ${sum((f) => f.equal)} of ${sum((f) => f.cases)}${note} · different ${sum((f) => f.different)} · ${sum((f) => f.fields).toLocaleString('en-US')} values`;
 }
 
 function shown(value: unknown): string {
