@@ -18,7 +18,7 @@ export class ChainInterner {
   readonly #ids: (Float64Array<ArrayBuffer> | undefined)[] = [];
   readonly #roots = new Map<number, BranchId>();
   readonly #children = new Map<number, Map<number, BranchId>>();
-  /** Depth reached by the last walk, blocks. */
+  /** Blocks that the last walk found known. */
   #depth = 0;
   #offset = 0;
 
@@ -28,8 +28,14 @@ export class ChainInterner {
 
   /** Branch of the chain of the first `count` ids, extending the table where it is new; its depth is `count`. Cost O(count). */
   intern(ids: ArrayLike<number>, count: number = ids.length): BranchId {
-    if (count === 0) return NO_BRANCH;
-    const branch = this.#walk(ids, count);
+    return this.internBelow(NO_BRANCH, 0, ids, count);
+  }
+
+  /** As {@link intern}, for the first `count` ids behind the known chain (parent, parentDepth). Cost O(count + branches on its path). */
+  internBelow(parent: BranchId, parentDepth: number, ids: ArrayLike<number>, count: number = ids.length): BranchId {
+    const above = this.branches.at(parent, parentDepth);
+    if (count === 0) return above;
+    const branch = this.#walk(ids, count, above, above < 0 ? 0 : parentDepth - this.branches.start[above]!);
     const known = this.#depth;
     if (known === count) return branch;
     if (branch >= 0 && this.#offset === this.branches.length[branch]! && this.branches.flags[branch] === 0) {
@@ -61,20 +67,23 @@ export class ChainInterner {
     return out;
   }
 
-  /** Follows known blocks; leaves the depth in #depth and the own offset of the branch it returns in #offset. */
-  #walk(ids: ArrayLike<number>, count: number): BranchId {
-    let branch: BranchId = NO_BRANCH;
+  /** Follows known blocks from own offset `offset` of a branch; leaves how many in #depth and the own offset of the result in #offset. */
+  #walk(ids: ArrayLike<number>, count: number, branch: BranchId = NO_BRANCH, offset = 0): BranchId {
     let depth = 0;
-    let offset = 0;
-    while (depth < count) {
+    for (;;) {
+      if (branch >= 0) {
+        const own = this.#ids[branch];
+        const limit = Math.min(this.branches.length[branch]!, offset + count - depth);
+        while (offset < limit && own?.[offset] === ids[depth]) {
+          offset++;
+          depth++;
+        }
+      }
+      if (depth === count) break;
       const next = branch < 0 ? this.#roots.get(ids[depth]!) : this.#children.get(branch * OFFSETS + offset)?.get(ids[depth]!);
       if (next === undefined) break;
       branch = next;
       offset = 0;
-      const own = this.#ids[branch]!;
-      const limit = Math.min(this.branches.length[branch]!, count - depth);
-      while (offset < limit && own[offset] === ids[depth + offset]) offset++;
-      depth += offset;
     }
     this.#depth = depth;
     this.#offset = offset;
