@@ -2,13 +2,13 @@
 import type { InspectablePlane } from '../control/plane.ts';
 import { loadScenario } from '../scenarios/load-scenario.ts';
 import { findPackageRoot } from '../scenarios/presets.ts';
-import { Cluster } from '../sim/cluster/cluster.ts';
 import type { ClusterRun } from '../sim/cluster/cluster-spec.ts';
+import { Cluster } from '../sim/cluster/cluster.ts';
 import { emptyLoadView } from '../sim/engine/empty-load-view.ts';
-import { policyCatalogue } from '../sim/experiment/policies.ts';
+import { planOf } from '../sim/experiment/plan-of.ts';
+import { policyCatalogue } from '../sim/experiment/policy-catalogue.ts';
 import type { RunPlan } from '../sim/experiment/run-plan.ts';
 import { clusterSpec } from '../sim/experiment/simulate.ts';
-import { planOf } from '../sim/experiment/simulate-point.ts';
 import { materialiseWorkload } from '../sim/workload/materialise.ts';
 import type { Trace } from '../traces/columns.ts';
 

@@ -8,9 +8,8 @@ import { ERROR_CODES } from '../scenarios/error-codes.ts';
 import { runPresets } from '../scenarios/presets-command.ts';
 import { runSchema } from '../scenarios/schema-command.ts';
 import { didYouMean } from '../scenarios/spelling.ts';
-import { examine } from '../sim/experiment/doctor.ts';
-import { policyCatalogue } from '../sim/experiment/policies.ts';
-import { planOf } from '../sim/experiment/simulate-point.ts';
+import { planOf } from '../sim/experiment/plan-of.ts';
+import { policyCatalogue } from '../sim/experiment/policy-catalogue.ts';
 import { VERSION } from '../version.ts';
 import { commandHelp, HELP_TOPICS } from './help-topics.ts';
 import { type OutputOptions, terminalOf } from './terminal.ts';
@@ -53,6 +52,7 @@ export async function presets(kind: string | undefined, options: OutputOptions):
 
 /** `kvcast doctor` */
 export async function doctor(options: OutputOptions): Promise<void> {
+  const { examine } = await import('../sim/experiment/doctor.ts');
   const findings = await examine(VERSION);
   const terminal = terminalOf(options);
   if (options.json === true) terminal.result(`${JSON.stringify(findings, null, 2)}\n`);

@@ -8,7 +8,7 @@ import { thousands } from '../reports/text/numbers.ts';
 import { runText } from '../reports/text/run.ts';
 import { type LoadedScenario, loadScenario } from '../scenarios/load-scenario.ts';
 import { parseScalar } from '../scenarios/scalars.ts';
-import { policyCatalogue } from '../sim/experiment/policies.ts';
+import { policyCatalogue } from '../sim/experiment/policy-catalogue.ts';
 import type { Result } from '../sim/experiment/result.ts';
 import { type PointOptions, type PointOutcome, simulatePoint } from '../sim/experiment/simulate-point.ts';
 import { VERSION } from '../version.ts';

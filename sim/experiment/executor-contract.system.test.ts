@@ -4,9 +4,9 @@ import { loadScenario } from '../../scenarios/load-scenario.ts';
 import { type Executor, type Job, JobBoard } from './executor.ts';
 import type { JobResult } from './job-result.ts';
 import { LocalExecutor } from './local-executor.ts';
-import { policyCatalogue } from './policies.ts';
+import { planOf } from './plan-of.ts';
+import { policyCatalogue } from './policy-catalogue.ts';
 import type { RunPlan } from './run-plan.ts';
-import { planOf } from './simulate-point.ts';
 import { ThreadExecutor, threadsAvailable } from './thread-executor.ts';
 
 async function quickstart(sessions: number): Promise<RunPlan> {

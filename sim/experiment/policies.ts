@@ -1,36 +1,13 @@
-/** The policies of control/ as an experiment sees them: the catalogue for the loader, planes for the cluster. */
+/** The policies of control/ as a cluster sees them: what they need delivered, planes for one run. */
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
-import { admissionPresets } from '../../control/admission/admission-presets.ts';
 import type { BranchTable } from '../../control/blocks.ts';
 import { createPlane, routerNeeds } from '../../control/plane.ts';
 import type { ControlPlane, Effects, RecordLevel } from '../../control/ports.ts';
 import { createRetention } from '../../control/retention/create-retention.ts';
 import { retentionPresets } from '../../control/retention/retention-presets.ts';
 import { routerPolicy, routerPresets } from '../../control/router/catalogue.ts';
-import type { ParameterSchema, PolicyCatalogue, PolicyDescription } from '../../scenarios/presets.ts';
 import type { PolicyPlan } from './run-plan.ts';
-
-/** Every policy preset that a scenario may name. */
-export function policyCatalogue(): PolicyCatalogue {
-  const describe = (
-    kind: PolicyDescription['kind'],
-    list: readonly { name: string; version: number; title: string; params: unknown; confidence: string }[],
-  ): PolicyDescription[] =>
-    list.map((p) => ({
-      kind,
-      name: p.name,
-      version: p.version,
-      title: p.title,
-      params: p.params as ParameterSchema,
-      confidence: p.confidence as NonNullable<PolicyDescription['confidence']>,
-    }));
-  return [
-    ...describe('router', routerPresets()),
-    ...describe('retention', retentionPresets()),
-    ...describe('admission', admissionPresets()),
-  ];
-}
 
 /** What a router and a retention preset need delivered, and whether they can be deployed. */
 export function policyFacts(

@@ -4,14 +4,13 @@
  */
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
-import { UserError } from '../../control/user-error.ts';
 import type { LoadedScenario } from '../../scenarios/load-scenario.ts';
 import { formatDuration } from '../../scenarios/scalars.ts';
-import { compilePlan } from './compile.ts';
 import { type Conducted, conduct, type ReplicationRule } from './conduct.ts';
 import type { Executor } from './executor.ts';
 import { unexercised } from './inert-runs.ts';
 import { LocalExecutor } from './local-executor.ts';
+import { planOf } from './plan-of.ts';
 import { policyFacts } from './policies.ts';
 import { primaryWidth, reduce } from './reduce.ts';
 import type { InertField, Result } from './result.ts';
@@ -126,31 +125,6 @@ export async function simulatePoint(loaded: LoadedScenario, options: PointOption
     store.write('run-info.json', `${JSON.stringify(runInfo(conducted, executor), null, 2)}\n`);
   }
   return { result, json, plan, conducted, folder: store?.folder ?? null };
-}
-
-/** The plan of a loaded scenario under the options of a command. */
-export function planOf(loaded: LoadedScenario, options: Pick<PointOptions, 'metrics' | 'onlyArm' | 'baseline'>): RunPlan {
-  const arms = options.onlyArm === undefined ? loaded.arms : loaded.arms.filter((a) => a.name === options.onlyArm);
-  const known = loaded.arms.map((a) => a.name);
-  for (const name of [options.onlyArm, options.baseline]) {
-    if (name !== undefined && !known.includes(name))
-      throw new UserError({
-        severity: 'error',
-        code: 'E_BASELINE_UNKNOWN',
-        message: `got arm ${name}, expected one of ${known.join(', ')}`,
-      });
-  }
-  const baseline = options.baseline ?? (arms.some((a) => a.name === loaded.baseline) ? loaded.baseline : arms[0]!.name);
-  return compilePlan(
-    {
-      pointId: loaded.pointId,
-      base: loaded.read,
-      arms: arms.map((a) => ({ name: a.name, settings: a.read })),
-      baseline,
-      place: (path) => loaded.locate(path),
-    },
-    options.metrics,
-  );
 }
 
 function replicationRule(loaded: LoadedScenario, plan: RunPlan, options: PointOptions): ReplicationRule {

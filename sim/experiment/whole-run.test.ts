@@ -6,9 +6,10 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { replayLog } from '../../control/decision-log.ts';
 import { fnv1a32 } from '../../control/router/keyed-draw.ts';
 import { loadScenario } from '../../scenarios/load-scenario.ts';
-import { buildPlane, policyCatalogue } from './policies.ts';
+import { planOf } from './plan-of.ts';
+import { buildPlane } from './policies.ts';
+import { policyCatalogue } from './policy-catalogue.ts';
 import { prepareTrace, startJob } from './simulate.ts';
-import { planOf } from './simulate-point.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kvcast-whole-'));
 afterAll(() => rmSync(folder, { recursive: true }));

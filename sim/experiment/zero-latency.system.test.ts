@@ -9,10 +9,10 @@ import { describe, expect, it } from 'vitest';
 import { loadScenario } from '../../scenarios/load-scenario.ts';
 import { findPackageRoot } from '../../scenarios/presets.ts';
 import type { Trace } from '../../traces/columns.ts';
-import { policyCatalogue } from './policies.ts';
+import { planOf } from './plan-of.ts';
+import { policyCatalogue } from './policy-catalogue.ts';
 import type { RunPlan } from './run-plan.ts';
 import { prepareTrace, startJob } from './simulate.ts';
-import { planOf } from './simulate-point.ts';
 
 const ROOT = findPackageRoot();
 const SAMPLES = join(ROOT, 'traces/samples');

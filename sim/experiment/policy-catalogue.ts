@@ -1,0 +1,26 @@
+/** The policies of control/ as the loader of scenarios sees them: names, titles and parameters. Loads no simulator. */
+import { admissionPresets } from '../../control/admission/admission-presets.ts';
+import { retentionPresets } from '../../control/retention/retention-presets.ts';
+import { routerPresets } from '../../control/router/catalogue.ts';
+import type { ParameterSchema, PolicyCatalogue, PolicyDescription } from '../../scenarios/presets.ts';
+
+/** Every policy preset that a scenario may name. */
+export function policyCatalogue(): PolicyCatalogue {
+  const describe = (
+    kind: PolicyDescription['kind'],
+    list: readonly { name: string; version: number; title: string; params: unknown; confidence: string }[],
+  ): PolicyDescription[] =>
+    list.map((p) => ({
+      kind,
+      name: p.name,
+      version: p.version,
+      title: p.title,
+      params: p.params as ParameterSchema,
+      confidence: p.confidence as NonNullable<PolicyDescription['confidence']>,
+    }));
+  return [
+    ...describe('router', routerPresets()),
+    ...describe('retention', retentionPresets()),
+    ...describe('admission', admissionPresets()),
+  ];
+}
