@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The front door: wiring of commands. Each command is one function that lives with its subject and is loaded when asked for. */
+import module from 'node:module';
 import { Command, CommanderError, Option } from 'commander';
 import { helpText, LONG_HELP, SHORT_HELP } from './commands/help-text.ts';
 import { VERSION } from './version.ts';
@@ -148,6 +149,8 @@ function readerLeft(error: NodeJS.ErrnoException): void {
 }
 
 async function main(): Promise<void> {
+  // Node 22.1 and later keep what they compiled (in the system's temporary folder, NODE_COMPILE_CACHE says where else): commands start faster.
+  (module as { readonly enableCompileCache?: () => void }).enableCompileCache?.();
   for (const stream of [process.stdout, process.stderr]) stream.on('error', readerLeft);
   const program = createProgram();
   try {

@@ -2,8 +2,8 @@
 import type { InspectablePlane } from '../control/plane.ts';
 import { loadScenario } from '../scenarios/load-scenario.ts';
 import { findPackageRoot } from '../scenarios/presets.ts';
-import type { ClusterRun } from '../sim/cluster/cluster-spec.ts';
 import { Cluster } from '../sim/cluster/cluster.ts';
+import type { ClusterRun } from '../sim/cluster/cluster-spec.ts';
 import { emptyLoadView } from '../sim/engine/empty-load-view.ts';
 import { planOf } from '../sim/experiment/plan-of.ts';
 import { policyCatalogue } from '../sim/experiment/policy-catalogue.ts';

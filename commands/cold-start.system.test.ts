@@ -65,3 +65,10 @@ it('check, schema, presets and help load no simulator, no readers of traces and 
     expect(heavy(modules), args.join(' ')).toEqual([]);
   }
 });
+
+it('a run without threads loads no thread pool', async () => {
+  const args = ['run', 'quickstart', '--reps', '1', '--set', 'workload.sessions=1', '-q', '--out', emptyFolder()];
+  const pool = 'sim/experiment/thread-executor.ts';
+  expect(await loaded([...args, '--jobs', '1'])).not.toContain(pool);
+  expect(await loaded([...args, '--jobs', '2'])).toContain(pool);
+});

@@ -131,7 +131,7 @@ function report(outcome: PointOutcome, command: Result['command'], options: Simu
   const turns = conducted.results.flat().reduce((sum, r) => sum + r.facts.turns, 0);
   const rate = Math.round((turns / conducted.wallMs) * 1000);
   terminal.note(
-    `${counted(conducted.results.flat().length, 'run')} in ${durationText(conducted.wallMs)} · ${turns.toLocaleString('en-US')} requests, ${rate.toLocaleString('en-US')} requests/s${outcome.folder === null ? '' : ` · wrote ${outcome.folder}/result.json`}`,
+    `${counted(conducted.results.flat().length, 'run')} in ${durationText(conducted.wallMs)} · ${thousands(turns)} requests, ${thousands(rate)} requests/s${outcome.folder === null ? '' : ` · wrote ${outcome.folder}/result.json`}`,
   );
   const text = (paint: typeof terminal.paint) =>
     command === 'run' || result.arms.length < 2 ? runText(result, paint) : comparisonText(result, paint);

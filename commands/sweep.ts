@@ -3,12 +3,13 @@ import { UserError } from '../control/user-error.ts';
 import { durationText, liveProgress, plainProgress } from '../reports/progress.ts';
 import { sweepText } from '../reports/text/sweep.ts';
 import { axisFromFile, combineAxes, parseSweepFlag } from '../scenarios/sweep-axes.ts';
+import type { Executor } from '../sim/experiment/executor.ts';
 import { strongestExit } from '../sim/experiment/exit-state.ts';
 import { roundNumber } from '../sim/experiment/result-json.ts';
 import { defaultJobs, NothingCompleteError, simulatePoint } from '../sim/experiment/simulate-point.ts';
 import { ResultStore } from '../sim/experiment/store.ts';
 import { reduceSweep } from '../sim/experiment/sweep.ts';
-import { ThreadExecutor, threadsAvailable } from '../sim/experiment/thread-executor.ts';
+import { threadsAvailable } from '../sim/experiment/thread-file.ts';
 import { VERSION } from '../version.ts';
 import { exitOf, interruptionCode, raiseExit } from './exit-code.ts';
 import { interruption } from './interruption.ts';
@@ -49,7 +50,7 @@ export async function sweepScenario(scenario: string, options: SimulationOptions
   const folder = options.out ?? `kvcast-out/${loaded.settings.name}-sweep`;
   const store = new ResultStore(folder, options.force ?? false);
   const threads = options.jobs ?? defaultJobs();
-  const executor = options.executor !== 'local' && threads > 1 && threadsAvailable() ? new ThreadExecutor(threads) : undefined;
+  const executor = options.executor !== 'local' && threads > 1 && threadsAvailable() ? await threadPool(threads) : undefined;
   const stop = interruption(terminal);
   const started = performance.now();
   const done: Parameters<typeof reduceSweep>[1][number][] = [];
@@ -114,4 +115,9 @@ export async function sweepScenario(scenario: string, options: SimulationOptions
     json: () => json,
   });
   raiseExit(strongestExit([interrupted ? interruptionCode() : 0, ...done.map((point) => exitOf(point.result, options))]));
+}
+
+async function threadPool(threads: number): Promise<Executor> {
+  const { ThreadExecutor } = await import('../sim/experiment/thread-executor.ts');
+  return new ThreadExecutor(threads);
 }

@@ -8,7 +8,7 @@ import { cellFile } from '../hardware/cells.ts';
 import { Stream } from '../kernel/draw.ts';
 import { RunHash } from '../kernel/run-hash.ts';
 import { defaultJobs } from './simulate-point.ts';
-import { threadsAvailable } from './thread-executor.ts';
+import { threadsAvailable } from './thread-file.ts';
 
 /** One line of the report. */
 export interface DoctorFinding {

@@ -7,7 +7,8 @@ import { LocalExecutor } from './local-executor.ts';
 import { planOf } from './plan-of.ts';
 import { policyCatalogue } from './policy-catalogue.ts';
 import type { RunPlan } from './run-plan.ts';
-import { ThreadExecutor, threadsAvailable } from './thread-executor.ts';
+import { ThreadExecutor } from './thread-executor.ts';
+import { threadsAvailable } from './thread-file.ts';
 
 async function quickstart(sessions: number): Promise<RunPlan> {
   const loaded = await loadScenario({ file: 'quickstart' }, { sets: [`workload.sessions=${sessions}`], policies: policyCatalogue() });

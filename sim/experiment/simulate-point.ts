@@ -18,7 +18,7 @@ import { resultJson } from './result-json.ts';
 import type { RunPlan } from './run-plan.ts';
 import { prepareTrace } from './simulate.ts';
 import { ResultStore } from './store.ts';
-import { ThreadExecutor, threadsAvailable } from './thread-executor.ts';
+import { threadsAvailable } from './thread-file.ts';
 
 export interface PointOptions {
   readonly command: Result['command'];
@@ -69,7 +69,7 @@ export async function simulatePoint(loaded: LoadedScenario, options: PointOption
   const store = options.out === null ? null : new ResultStore(options.out, options.force);
   const trace = await prepareTrace(plan);
   const rule = replicationRule(loaded, plan, options);
-  const executor = options.shared ?? chooseExecutor(options, plan.arms.length * rule.max);
+  const executor = options.shared ?? (await chooseExecutor(options, plan.arms.length * rule.max));
   options.onStart({ plan, replications: rule.max, threads: executor.parallelism, sessions: plan.workload.sessions ?? trace.sessionCount });
   const pointId = plan.key.slice(0, 16);
   const incomplete: { arm: string; replication: number; reason: string }[] = [];
@@ -135,9 +135,10 @@ function replicationRule(loaded: LoadedScenario, plan: RunPlan, options: PointOp
   return { min: r.min, max: Math.max(r.min, r.max), batch: r.batch, until: r.max > r.min ? r.until : null };
 }
 
-function chooseExecutor(options: PointOptions, jobs: number): Executor {
+async function chooseExecutor(options: PointOptions, jobs: number): Promise<Executor> {
   const threads = Math.min(options.jobs ?? defaultJobs(), jobs);
   if (options.executor === 'local' || (options.executor === undefined && threads === 1) || !threadsAvailable()) return new LocalExecutor();
+  const { ThreadExecutor } = await import('./thread-executor.ts');
   return new ThreadExecutor(threads);
 }
 

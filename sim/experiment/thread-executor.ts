@@ -2,8 +2,6 @@
  * Runs jobs on worker threads (piscina). Each thread reads the trace from the columnar cache once; a job that dies with its thread is
  * tried once more on a fresh one. Source: experiments specification 9.1.
  */
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { UserError } from '../../control/user-error.ts';
 import type { Executor, Job, JobBoard } from './executor.ts';
@@ -11,6 +9,7 @@ import { failureOf } from './job-failure.ts';
 import type { JobResult } from './job-result.ts';
 import type { RunPlan } from './run-plan.ts';
 import type { ThreadReply, ThreadTask } from './run-thread.ts';
+import { threadFile } from './thread-file.ts';
 
 /** Executor on `threads` worker threads. */
 export class ThreadExecutor implements Executor {
@@ -67,17 +66,6 @@ function resultOf(reply: Exclude<ThreadReply, { kind: 'cancelled' }>): JobResult
   if (reply.kind === 'user-error') throw new UserError(reply.problems, reply.exitCode);
   if (reply.kind === 'stuck') throw Object.assign(new Error(reply.message), { name: 'StuckError' });
   return reply.result;
-}
-
-/** True where threads can be used: the bundled thread entry exists beside this file. */
-export function threadsAvailable(): boolean {
-  return existsSync(threadFile());
-}
-
-function threadFile(): string {
-  const here = import.meta.url;
-  const bundled = fileURLToPath(new URL('./run-thread.js', here));
-  return existsSync(bundled) ? bundled : fileURLToPath(new URL('../../dist/run-thread.js', here));
 }
 
 function isThreadDeath(error: unknown): boolean {
