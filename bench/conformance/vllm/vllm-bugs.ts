@@ -1,0 +1,245 @@
+/** Bugs in the engines that the recordings of vLLM's scheduler must notice. Sources: engine specification 2, 11 and 13. */
+import type { SeededBug } from '../seeded-bugs.ts';
+
+const SCHEDULER = 'sim/engine/reference/scheduler.ts';
+const POOL = 'sim/engine/reference/block-pool.ts';
+const QUEUE = 'sim/engine/reference/free-queue.ts';
+const JUMP = 'sim/engine/jump/scheduler.ts';
+
+type Change = Pick<SeededBug, 'id' | 'breaks' | 'from' | 'to'> & { readonly family?: string };
+
+const inFile = (file: string, family: string, changes: readonly Change[]): SeededBug[] =>
+  changes.map((change) => ({ suite: 'vllm', family, file, ...change }));
+
+/** Seeded bugs of the suite vllm. */
+export const VLLM_BUGS: readonly SeededBug[] = [
+  ...inFile(SCHEDULER, 'm', [
+    {
+      id: 'hit-of-last-block',
+      breaks: 'a fully cached prompt recomputes no token',
+      from: 'Math.floor((request.len - 1) / this.config.blockTokens)',
+      to: 'Math.floor(request.len / this.config.blockTokens)',
+    },
+    {
+      id: 'threshold-for-one',
+      breaks: 'a request alone is chunked by the threshold',
+      from: 'requests <= 1',
+      to: 'requests < 1',
+    },
+    {
+      id: 'threshold-adaptive-least',
+      breaks: 'the adaptive threshold is the smaller of the two',
+      from: 'return Math.max(longPrefillThreshold,',
+      to: 'return Math.min(longPrefillThreshold,',
+    },
+    {
+      id: 'gate-without-idle-hits',
+      breaks: 'hits in the free queue make room for the whole prompt',
+      from: 'const whole = need(Math.min(request.len, maxModelLen));',
+      to: 'const whole = need(Math.min(request.len, maxModelLen)) - fromQueue;',
+      family: 'i',
+    },
+    {
+      id: 'no-full-length-gate',
+      breaks: 'the whole prompt need not fit',
+      from: 'if (reserveFullIsl && whole',
+      to: 'if (reserveFullIsl && !reserveFullIsl && whole',
+    },
+    {
+      id: 'watermark-ignored',
+      breaks: 'admission leaves no reserve',
+      from: 'this.running.length > 0 ? Math.floor(watermark * blocks) : 0',
+      to: '0',
+    },
+    {
+      id: 'preempt-first',
+      breaks: 'the first admitted is preempted',
+      from: 'this.running.at(-1)!',
+      to: 'this.running[0]!',
+    },
+    {
+      id: 'priority-tie-last',
+      breaks: 'of equal victims the last running goes',
+      from: 'request.arrival > victim.arrival',
+      to: 'request.arrival >= victim.arrival',
+    },
+    {
+      id: 'skips-after-scheduled-victim',
+      breaks: 'the request behind a victim that was scheduled already is passed over',
+      from: 'index--;',
+      to: '',
+      family: 'g',
+    },
+    {
+      id: 'preempted-to-the-back',
+      breaks: 'a preempted request waits behind all others',
+      from: 'else this.waiting.unshift(request);',
+      to: 'else this.waiting.push(request);',
+    },
+    {
+      id: 'admits-after-preemption',
+      breaks: 'a step that preempted admits',
+      from: 'if (plan.preempted.length === 0) this.#scheduleWaiting',
+      to: 'this.#scheduleWaiting',
+    },
+    {
+      id: 'chunks-without-chunking',
+      breaks: 'a prompt above the budget is cut though chunking is off',
+      from: 'if (below === 0 && !this.config.chunkedPrefill && whole > budget) break;',
+      to: '',
+    },
+    {
+      id: 'active-limit-ignored',
+      breaks: 'max_num_active_seqs has no effect',
+      from: 'settings.maxActiveSeqs ?? config.maxSeqs',
+      to: 'config.maxSeqs',
+    },
+    {
+      id: 'cached-after-execution',
+      breaks: 'prompt blocks are cached a step late, so a sibling of the same step misses them',
+      from: 'this.#enterFull(request, Math.min(start + n, request.len));',
+      to: 'this.#enterFull(request, start);',
+    },
+    {
+      id: 'decode-cached-late',
+      breaks: 'blocks of running requests are cached a step late',
+      from: 'this.#enterFull(request, Math.min(request.computed + n, request.len));',
+      to: 'this.#enterFull(request, request.computed);',
+    },
+    {
+      id: 'forward-free',
+      breaks: 'a table is freed head first',
+      from: 'request.blocks.toReversed()',
+      to: 'request.blocks.slice()',
+    },
+    {
+      id: 'stale-token-dropped',
+      breaks: 'the token outstanding at a preemption is lost',
+      from: 'request.out++;',
+      to: 'if (stale) return { waste: false, token: false, stale, finish: null };\nrequest.out++;',
+    },
+    {
+      id: 'scheduled-past-the-end',
+      breaks: 'a request whose last token is in flight takes part again',
+      from: 'return request.placeholders > 0 && ',
+      to: 'return request.placeholders > 9 && ',
+    },
+    {
+      id: 'placeholders-cached',
+      breaks: 'a block is cached before its sampled tokens are known',
+      from: 'request.computed - request.placeholders)',
+      to: 'request.computed)',
+      family: 'i',
+    },
+  ]),
+  ...inFile(POOL, 'm', [
+    {
+      id: 'most-recent-first',
+      breaks: 'the block released last is evicted first',
+      from: 'else this.queue.append(block);',
+      to: 'else this.queue.prepend(block);',
+    },
+    {
+      id: 'hashless-appended',
+      breaks: 'blocks without content are used after cached ones',
+      from: 'else for (const block of hashless.reverse()) this.queue.prepend(block);',
+      to: 'else for (const block of hashless) this.queue.append(block);',
+    },
+    {
+      id: 'hashless-backwards',
+      breaks: 'blocks without content are used again in the opposite order',
+      from: 'hashless.reverse()',
+      to: 'hashless',
+    },
+    {
+      id: 'newest-duplicate',
+      breaks: 'a look-up finds the newest copy',
+      from: 'this.copies.get(key)?.[0] ?? -1',
+      to: 'this.copies.get(key)?.at(-1) ?? -1',
+    },
+    {
+      id: 'removed-with-last-duplicate',
+      breaks: 'the removal of a copy is told only for the last one',
+      from: 'this.#options.removed(key);',
+      to: 'if (copies.length === 0) this.#options.removed(key);',
+    },
+    {
+      id: 'eviction-keeps-content',
+      breaks: 'evictions are not told',
+      from: 'this.#forget(block);\n        this.#options.totals.hbmEvictedBlocks++;',
+      to: 'const { removed } = this.#options;\nthis.#options.removed = () => {};\nthis.#forget(block);\nthis.#options.removed = removed;',
+    },
+  ]),
+  ...inFile(QUEUE, 'm', [
+    {
+      id: 'queue-from-the-end',
+      breaks: 'a fresh pool hands out the highest block first',
+      from: 'this.append(block);',
+      to: 'this.prepend(block);',
+    },
+    {
+      id: 'prepend-behind-head',
+      breaks: 'a block returned to the head goes second',
+      from: 'this.#insertAfter(0, block);',
+      to: 'this.#insertAfter(this.head(), block);',
+    },
+  ]),
+  ...inFile(JUMP, 'm, jumping', [
+    {
+      id: 'jump-preempt-first',
+      breaks: 'the jumping engine preempts the first admitted',
+      from: 'this.fcfs ? running.tail',
+      to: 'this.fcfs ? running.head',
+    },
+    {
+      id: 'jump-gate-without-idle-hits',
+      breaks: 'in the jumping engine hits in the free queue make room',
+      from: 'Math.ceil(length / this.bs) - hit, 0) + idle;',
+      to: 'Math.ceil(length / this.bs) - hit, 0);',
+      family: 'g, jumping',
+    },
+    {
+      id: 'jump-watermark-ignored',
+      breaks: 'admission in the jumping engine leaves no reserve',
+      from: 'this.running.count > 0 ? this.wm : 0',
+      to: '0',
+    },
+    {
+      id: 'jump-loses-its-place',
+      breaks: 'a preempted request of the jumping engine waits behind all others',
+      from: 'this.waiting.insert(s, NONE)',
+      to: 'this.waiting.push(s)',
+    },
+    {
+      id: 'jump-threshold-for-one',
+      breaks: 'a request alone in the jumping engine is chunked by the threshold',
+      from: 'requests <= 1',
+      to: 'requests < 1',
+    },
+  ]),
+  ...inFile('sim/engine/jump/segment-pool.ts', 'm, jumping', [
+    {
+      id: 'jump-removed-from-the-front',
+      breaks: 'a partial eviction of the jumping engine tells the wrong blocks',
+      from: 'this.outbox.removed(0, branch, low, to);',
+      to: 'this.outbox.removed(0, branch, from, from + to - low);',
+      family: 'd, jumping',
+    },
+  ]),
+  ...inFile('sim/engine/jump/run-horizon.ts', 'e, jumping', [
+    {
+      id: 'jump-over-the-shortage',
+      breaks: 'a run goes on after the blocks are used up',
+      from: 'if (steps > 1) steps = 1 + decode.stepsWithNeed(pool.free, steps - 1);',
+      to: '',
+    },
+  ]),
+  ...inFile('sim/engine/jump/jump-worker.ts', 'b, jumping', [
+    {
+      id: 'jump-over-arrivals',
+      breaks: 'a run is not cut by an arrival that fits',
+      from: 'adaptive) this.cut(tMs);',
+      to: 'adaptive) this.count();',
+    },
+  ]),
+];
