@@ -5,10 +5,10 @@
 import { loadScenario } from '../../../scenarios/load-scenario.ts';
 import { Cluster } from '../../../sim/cluster/cluster.ts';
 import type { ClusterSpec } from '../../../sim/cluster/cluster-spec.ts';
-import { policyCatalogue } from '../../../sim/experiment/policies.ts';
+import { planOf } from '../../../sim/experiment/plan-of.ts';
+import { policyCatalogue } from '../../../sim/experiment/policy-catalogue.ts';
 import type { RunPlan } from '../../../sim/experiment/run-plan.ts';
 import { clusterSpec } from '../../../sim/experiment/simulate.ts';
-import { planOf } from '../../../sim/experiment/simulate-point.ts';
 import type { PolynomialTimer } from '../../../sim/hardware/polynomial-timer.ts';
 import { materialiseWorkload } from '../../../sim/workload/materialise.ts';
 import type { Trace } from '../../../traces/columns.ts';
