@@ -84,8 +84,11 @@ export interface FeatureDefinition {
   readonly fill: Fill;
 }
 
+/** What the cached part of a prompt is read from. */
+export type CacheInput = Pick<FeatureInput, 'match' | 'estimatedBlocks'> & { readonly constants: Pick<FeatureConstants, 'c' | 'h' | 'k'> };
+
 /** Cached blocks of a rank with the lower tiers weighted: g1 + h g2 + k (g3 + g4); 0 if the policy reads no cache input (c = 0). */
-export function effectiveBlocks(input: FeatureInput, rank: number): number {
+export function effectiveBlocks(input: CacheInput, rank: number): number {
   const { match, constants } = input;
   if (constants.c === 0) return 0;
   if (input.estimatedBlocks !== null) return input.estimatedBlocks[rank]!;
@@ -93,7 +96,7 @@ export function effectiveBlocks(input: FeatureInput, rank: number): number {
 }
 
 /** Prompt tokens a rank need not prefill: effective blocks in tokens, rounded half away from zero. */
-export function cachedTokens(input: FeatureInput, rank: number): number {
+export function cachedTokens(input: CacheInput & Pick<FeatureInput, 'blockTokens'>, rank: number): number {
   return Math.round(effectiveBlocks(input, rank) * input.blockTokens);
 }
 

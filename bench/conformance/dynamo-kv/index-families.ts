@@ -4,6 +4,7 @@ import type { CaseOutcome, Family } from '../suite.ts';
 import { type ApproxTtlCase, replayApproxTtl } from './approx-replay.ts';
 import { type HashingCase, replayHashing } from './hashing-replay.ts';
 import { INDEXER_RULES, type IndexerCase, replayIndexer } from './indexer-replay.ts';
+import { replayTiers, type TiersCase } from './tiers-replay.ts';
 
 export const INDEX_RULES: Readonly<Record<string, string>> = { ...INDEXER_RULES };
 
@@ -12,6 +13,7 @@ export function indexFamilies(folder: string): Family[] {
   return [
     ...family<HashingCase>(folder, 'hashing', replayHashing),
     ...family<IndexerCase>(folder, 'indexer', replayIndexer),
+    ...family<TiersCase>(folder, 'tiers', replayTiers),
     ...family<ApproxTtlCase>(folder, 'approx_ttl', replayApproxTtl),
   ];
 }
