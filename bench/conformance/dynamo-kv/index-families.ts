@@ -1,7 +1,7 @@
 /** Families hashing, indexer, tiers, approx_ttl, approx_lru. */
 import { readRecording, recordingFile } from '../recording-file.ts';
 import type { CaseOutcome, Family } from '../suite.ts';
-import { type ApproxTtlCase, replayApproxTtl } from './approx-replay.ts';
+import { type ApproxLruCase, type ApproxTtlCase, replayApproxLru, replayApproxTtl } from './approx-replay.ts';
 import { type HashingCase, replayHashing } from './hashing-replay.ts';
 import { INDEXER_RULES, type IndexerCase, replayIndexer } from './indexer-replay.ts';
 import { replayTiers, type TiersCase } from './tiers-replay.ts';
@@ -15,6 +15,7 @@ export function indexFamilies(folder: string): Family[] {
     ...family<IndexerCase>(folder, 'indexer', replayIndexer),
     ...family<TiersCase>(folder, 'tiers', replayTiers),
     ...family<ApproxTtlCase>(folder, 'approx_ttl', replayApproxTtl),
+    ...family<ApproxLruCase>(folder, 'approx_lru', replayApproxLru),
   ];
 }
 

@@ -1,6 +1,6 @@
 /** Family tiers: events of four tiers through engine-hash map, feed and index; the tier walk and what it is worth to the router. */
-import { cachedTokens, effectiveBlocks } from '../../../control/router/features.ts';
 import type { Tier } from '../../../control/ports.ts';
+import { cachedTokens, effectiveBlocks } from '../../../control/router/features.ts';
 import { type CaseOutcome, type Difference, firstDifference } from '../suite.ts';
 import { LiveIndex, type RecordedBlock } from './live-index.ts';
 
