@@ -176,7 +176,7 @@ class Plane implements InspectablePlane {
     if (flight === undefined) return;
     const { request, rank } = flight;
     this.#flights.delete(attempt);
-    this.router.ended(attempt);
+    this.router.ended(attempt, nowMs);
     if (end.status !== 'finished') this.router.withdraw(request, rank, flight.dispatchedMs);
     if (this.retention === null) return;
     const { session } = request;

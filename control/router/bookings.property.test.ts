@@ -15,13 +15,15 @@ interface Booked {
   prompt: number;
   prefill: number;
   output: number;
-  weight: number;
+  fraction: number;
   osl: number;
 }
 
-/** Loads of a rank, counted block by block from the live bookings (router specification 7). */
+/** Loads of a rank, counted block by block from the live bookings (router specification 7, 5.2.1). */
 class NaiveBookings {
   readonly live = new Map<number, Booked>();
+  /** Fraction set on a block of a rank, kept as long as anybody holds the block. */
+  readonly #fractions = new Map<string, number>();
   readonly #branches: BranchTable;
 
   constructor(branches: BranchTable) {
@@ -44,20 +46,46 @@ class NaiveBookings {
     return refs;
   }
 
-  load(rank: number, trackOutput: boolean): { P: number; D: number; f: number } {
+  load(rank: number): { P: number; D: number; f: number } {
     const refs = this.refs(rank);
+    for (const key of this.#fractions.keys()) {
+      const [owner, block] = key.split('|');
+      if (Number(owner) === rank && !refs.has(block!)) this.#fractions.delete(key);
+    }
+    const counts = new Map<number, number>();
+    const count = (blocks: number, fraction: number): unknown => counts.set(fraction, (counts.get(fraction) ?? 0) + blocks);
+    for (const block of refs.keys()) count(1, this.#fractions.get(`${rank}|${block}`) ?? 1);
     let P = 0;
     let f = 0;
-    let D = trackOutput ? [...refs.values()].filter((count) => count >= 2).length : refs.size;
-    for (const [attempt, booked] of this.live) {
+    for (const booked of this.live.values()) {
       if (booked.rank !== rank) continue;
       f++;
       P += booked.prefill;
-      if (!trackOutput) continue;
-      const exclusive = this.blocksOf(attempt, booked).filter((block) => refs.get(block) === 1).length;
-      D += booked.weight * (exclusive + booked.output);
+      count(booked.output, booked.fraction);
     }
-    return { P, D: Math.round(D), f };
+    const fractions = [...counts].sort((a, b) => a[0] - b[0]);
+    return { P, D: Math.round(fractions.reduce((sum, [fraction, blocks]) => sum + blocks * fraction, 0)), f };
+  }
+
+  /** Output blocks were appended: the fraction goes on them and on prompt blocks upward while only one request or block needs each. */
+  grow(attempt: number, output: number, fraction: number | undefined): void {
+    const booked = this.live.get(attempt)!;
+    booked.output = output;
+    if (fraction === undefined) return;
+    booked.fraction = fraction;
+    const sharers = new Map<string, Set<string>>();
+    for (const [other, one] of this.live) {
+      if (one.rank !== booked.rank) continue;
+      const blocks = this.blocksOf(other, one);
+      blocks.forEach((block, i) => {
+        if (!sharers.has(block)) sharers.set(block, new Set());
+        sharers.get(block)!.add(i + 1 < blocks.length ? blocks[i + 1]! : `end of ${other}`);
+      });
+    }
+    for (const block of this.blocksOf(attempt, booked).reverse()) {
+      if (sharers.get(block)!.size !== 1) break;
+      this.#fractions.set(`${booked.rank}|${block}`, fraction);
+    }
   }
 
   overlap(rank: number, branch: number, depth: number): number {
@@ -84,6 +112,7 @@ for (const [reuse, trackOutput] of [
   [true, false],
   [false, false],
   [true, true],
+  [false, true],
 ] as const) {
   test(`bookings equal a count block by block, reuse ${reuse}, output ${trackOutput}; they drain to nothing`, () => {
     fc.assert(
@@ -114,7 +143,7 @@ for (const [reuse, trackOutput] of [
             const request = { attempt: next, rank, branch, depthBlocks, fullBlocks: full, promptTokens, uncachedTokens: more, osl };
             bookings.book(request, 0);
             const depth = reuse ? depthBlocks : 0;
-            naive.live.set(next++, { rank, branch, depth, full, prompt: promptTokens, prefill: more, output: 0, weight: 1, osl });
+            naive.live.set(next++, { rank, branch, depth, full, prompt: promptTokens, prefill: more, output: 0, fraction: 1, osl });
           } else if (kind === 'drop') {
             if (pick % 5 !== 0) continue;
             bookings.dropRank(rank);
@@ -125,20 +154,17 @@ for (const [reuse, trackOutput] of [
               bookings.firstToken(attempt, 0);
               booked.prefill = 0;
             } else if (kind === 'free') {
-              bookings.free(attempt);
-              bookings.free(attempt);
+              expect([bookings.free(attempt), bookings.free(attempt)]).toEqual([true, false]);
               naive.live.delete(attempt);
             } else {
               bookings.progress(attempt, more, 0);
               const blocks = Math.ceil((booked.prompt + more) / BS) - Math.ceil(booked.prompt / BS);
-              if (blocks > booked.output) {
-                booked.output = blocks;
-                if (booked.osl > 0) booked.weight = Math.max(0, 1 - more / booked.osl);
-              }
+              const grows = trackOutput && blocks > booked.output;
+              if (grows) naive.grow(attempt, blocks, booked.osl > 0 ? Math.max(0, 1 - more / booked.osl) : undefined);
             }
           }
           for (let r = 0; r < RANKS; r++) {
-            const { P, D, f } = naive.load(r, trackOutput);
+            const { P, D, f } = naive.load(r);
             expect([bookings.prefillTokens[r], bookings.activeBlocks[r], bookings.inflight[r]]).toEqual([P, D, f]);
           }
           const depth = cut % (branches.end(branch) + 1);

@@ -12,6 +12,8 @@
 import { type BranchId, type BranchTable, MAX_PATH } from '../blocks.ts';
 import { RankLists } from '../index/rank-lists.ts';
 import type { AttemptId, Blocks, Millis, RankId, Tokens } from '../ports.ts';
+import { ModelledPrefill } from './modelled-prefill.ts';
+import { OutputFractions } from './output-fractions.ts';
 
 /** When a booking whose end never came is dropped: so long after booking (`age`) or after its last sign of life (`lease`). */
 export interface BookingExpiry {
@@ -28,6 +30,8 @@ export interface BookingOptions {
   readonly trackPrefill: boolean;
   /** True: blocks of generated tokens are added by `progress`. */
   readonly trackOutput: boolean;
+  /** True: P melts with time as the booked durations say; {@link Bookings.settle} brings it up to a time. Default false. */
+  readonly modelPrefill?: boolean;
   readonly expiry: BookingExpiry;
 }
 
@@ -57,6 +61,8 @@ export interface BookingRequest {
   uncachedTokens: Tokens;
   /** Expected output tokens, 0 = unknown. */
   osl: Tokens;
+  /** Modelled duration of the prefill; undefined = unknown. Read only with `modelPrefill`. */
+  prefillMs?: Millis | undefined;
 }
 
 /** Exact active-sequence accounting. Loads are columns by rank, replaced when they grow. */
@@ -104,7 +110,6 @@ export class Bookings {
   #prompt = new Float64Array(64);
   #osl = new Float64Array(64);
   #outputBlocks = new Int32Array(64);
-  #weight = new Float64Array(64);
   #heardMs = new Float64Array(64);
   #prev = new Int32Array(64);
   #next = new Int32Array(64);
@@ -114,12 +119,18 @@ export class Bookings {
   #checkedMs = new Float64Array(16).fill(Number.NEGATIVE_INFINITY);
   /** Distinct prompt blocks, the integer part of D without output weights. */
   #distinct = new Float64Array(16);
+  readonly #outputs: OutputFractions | null;
+  readonly #model: ModelledPrefill | null;
+  /** Latest time heard of. */
+  #nowMs: Millis = 0;
   readonly #path = new Int32Array(MAX_PATH);
   readonly #limits = new Int32Array(MAX_PATH);
 
   constructor(branches: BranchTable, options: BookingOptions) {
     this.#branches = branches;
     this.#options = options;
+    this.#outputs = options.trackOutput ? new OutputFractions(branches) : null;
+    this.#model = options.modelPrefill === true ? new ModelledPrefill() : null;
   }
 
   /** Live bookings. */
@@ -153,6 +164,7 @@ export class Bookings {
   /** Books a request. Throws on a live attempt id. Cost O(branches on the path). */
   book(request: BookingRequest, nowMs: Millis): void {
     const { attempt, rank } = request;
+    this.#nowMs = nowMs;
     if (this.#slotOf.has(attempt)) throw new Error(`attempt ${attempt} is booked already`);
     this.widenRanks(rank + 1);
     this.#expireRank(rank, nowMs);
@@ -170,52 +182,81 @@ export class Bookings {
     this.#prompt[slot] = request.promptTokens;
     this.#osl[slot] = request.osl;
     this.#outputBlocks[slot] = 0;
-    this.#weight[slot] = 1;
     this.#heardMs[slot] = nowMs;
     this.#link(slot, rank);
     this.inflight[rank]!++;
     this.processed[rank]!++;
     this.prefillTokens[rank]! += prefill;
+    if (this.#model !== null && prefill > 0) this.#model.add(attempt, rank, prefill, request.prefillMs, nowMs);
     this.sinceScrapeTokens[rank]! += request.uncachedTokens;
     this.#distinct[rank]! += full - depth;
     this.#addChain(rank, request.branch, depth);
+    this.#outputs?.add(attempt, rank, request.branch, depth, full - depth);
     this.#loadChanged(rank);
   }
 
-  /** The first token left: its prefill is done. Idempotent; unknown ids do nothing. */
-  firstToken(attempt: AttemptId, nowMs: Millis): void {
+  /** The first token left: its prefill is done. Returns whether one was pending; unknown ids do nothing. */
+  firstToken(attempt: AttemptId, nowMs: Millis): boolean {
     const slot = this.#slotOf.get(attempt);
-    if (slot === undefined) return;
+    if (slot === undefined) return false;
     this.#heard(slot, nowMs);
     const prefill = this.#prefill[slot]!;
-    if (prefill === 0) return;
+    if (prefill === 0) return false;
     const rank = this.#rank[slot]!;
     this.#prefill[slot] = 0;
     this.prefillTokens[rank]! -= prefill;
+    this.#model?.finish(attempt, rank, nowMs);
+    this.#prefillChanged(rank);
     this.onLoad?.(rank);
+    return true;
   }
 
-  /** Output so far. Adds a block whenever prompt + output crosses into a new one (only with `trackOutput`). */
-  progress(attempt: AttemptId, outputTokens: Tokens, nowMs: Millis): void {
+  /** Output so far. Adds blocks whenever prompt + output crosses into a new one (only with `trackOutput`); returns how many. */
+  progress(attempt: AttemptId, outputTokens: Tokens, nowMs: Millis): Blocks {
     const slot = this.#slotOf.get(attempt);
-    if (slot === undefined) return;
+    if (slot === undefined) return 0;
     this.#heard(slot, nowMs);
-    if (!this.#options.trackOutput) return;
+    if (this.#outputs === null) return 0;
     const prompt = this.#prompt[slot]!;
     const bs = this.blockTokens;
     const blocks = Math.ceil((prompt + outputTokens) / bs) - Math.ceil(prompt / bs);
-    if (blocks <= this.#outputBlocks[slot]!) return;
-    this.#outputBlocks[slot] = blocks;
-    if (this.#osl[slot]! > 0) this.#weight[slot] = Math.max(0, 1 - outputTokens / Math.max(1, this.#osl[slot]!));
+    const appended = blocks - this.#outputBlocks[slot]!;
+    if (appended <= 0) return 0;
+    const osl = this.#osl[slot]!;
+    this.appendOutput(attempt, appended, osl > 0 ? Math.max(0, 1 - outputTokens / osl) : undefined);
+    return appended;
+  }
+
+  /** As {@link progress} for a caller that counts blocks itself; `fraction` 0..1 is what is left to generate, absent if unknown. */
+  appendOutput(attempt: AttemptId, blocks: Blocks, fraction?: number): void {
+    const slot = this.#slotOf.get(attempt);
+    if (slot === undefined || this.#outputs === null || blocks <= 0) return;
+    this.#outputBlocks[slot]! += blocks;
+    this.#outputs.grow(attempt, this.#outputBlocks[slot]!, fraction);
     this.#loadChanged(this.#rank[slot]!);
   }
 
-  /** Releases a booking and everything it holds. Idempotent; unknown ids do nothing. Cost O(branches on the path). */
-  free(attempt: AttemptId): void {
+  /** Brings P up to a time where prefill is modelled. Cost O(ranks), nothing without a model. */
+  settle(nowMs: Millis): void {
+    const model = this.#model;
+    if (model === null) return;
+    this.#nowMs = nowMs;
+    for (let rank = 0; rank < model.ranks; rank++) {
+      const before = this.prefillTokens[rank]!;
+      if (!model.melts(rank)) continue;
+      this.#prefillChanged(rank);
+      if (this.prefillTokens[rank] !== before) this.onLoad?.(rank);
+    }
+  }
+
+  /** Releases a booking and everything it holds. Returns whether there was one. Cost O(branches on the path). */
+  free(attempt: AttemptId, nowMs: Millis = this.#nowMs): boolean {
     const slot = this.#slotOf.get(attempt);
-    if (slot === undefined) return;
+    if (slot === undefined) return false;
+    this.#nowMs = nowMs;
     this.#drop(slot);
     this.#loadChanged(this.#rank[slot]!);
+    return true;
   }
 
   /** A worker is gone: all its bookings are. */
@@ -269,31 +310,18 @@ export class Bookings {
   }
 
   #loadChanged(rank: RankId): void {
-    this.activeBlocks[rank] = this.#options.trackOutput ? this.#weighted(rank) : this.#distinct[rank]!;
+    this.activeBlocks[rank] = this.#outputs === null ? this.#distinct[rank]! : this.#outputs.blocks(rank);
+    this.#prefillChanged(rank);
     this.onLoad?.(rank);
   }
 
-  /** D with output blocks: shared blocks count once, exclusive ones by the weight of their request. Cost O(bookings of the rank). */
-  #weighted(rank: RankId): number {
-    let exclusiveAll = 0;
-    let weighted = 0;
-    for (let slot = this.#oldest[rank]!; slot >= 0; slot = this.#next[slot]!) {
-      let exclusive = this.#privateBlocks[slot]!;
-      const n = this.#branches.path(this.#branch[slot]!, this.#depth[slot]!, this.#path, this.#limits);
-      for (let i = 0; i < n; i++) {
-        const node = this.lists.get(this.#path[i]!, rank) - 1;
-        if (this.nodeLimit[node] !== this.#limits[i] || this.#nodeCount[node] !== 1) continue;
-        const next = this.#nodeNext[node]!;
-        exclusive += this.nodeLimit[node]! - (next < 0 ? 0 : this.nodeLimit[next]!);
-      }
-      exclusiveAll += exclusive;
-      weighted += this.#weight[slot]! * (exclusive + this.#outputBlocks[slot]!);
-    }
-    return Math.round(this.#distinct[rank]! - exclusiveAll + weighted);
+  #prefillChanged(rank: RankId): void {
+    if (this.#model !== null) this.prefillTokens[rank] = this.#model.pending(rank, this.#nowMs);
   }
 
   #expireRank(rank: RankId, nowMs: Millis): void {
     const { afterMs, checkMs } = this.#options.expiry;
+    this.#nowMs = nowMs;
     if (nowMs - this.#checkedMs[rank]! < checkMs) return;
     this.#checkedMs[rank] = nowMs;
     let dropped = 0;
@@ -306,6 +334,7 @@ export class Bookings {
   }
 
   #heard(slot: number, nowMs: Millis): void {
+    this.#nowMs = nowMs;
     if (this.#options.expiry.mode === 'age') return;
     this.#heardMs[slot] = nowMs;
     const rank = this.#rank[slot]!;
@@ -316,7 +345,10 @@ export class Bookings {
 
   #drop(slot: number): void {
     const rank = this.#rank[slot]!;
-    this.#slotOf.delete(this.#attempt[slot]!);
+    const attempt = this.#attempt[slot]!;
+    this.#slotOf.delete(attempt);
+    this.#outputs?.remove(attempt);
+    this.#model?.finish(attempt, rank, this.#nowMs);
     this.#unlink(slot, rank);
     this.inflight[rank]!--;
     this.prefillTokens[rank]! -= this.#prefill[slot]!;
@@ -432,7 +464,6 @@ export class Bookings {
     this.#prompt = wider(this.#prompt, size);
     this.#osl = wider(this.#osl, size);
     this.#outputBlocks = widerInt(this.#outputBlocks, size);
-    this.#weight = wider(this.#weight, size);
     this.#heardMs = wider(this.#heardMs, size);
     this.#prev = widerInt(this.#prev, size);
     this.#next = widerInt(this.#next, size);

@@ -87,17 +87,21 @@ export interface FeatureDefinition {
 /** What the cached part of a prompt is read from. */
 export type CacheInput = Pick<FeatureInput, 'match' | 'estimatedBlocks'> & { readonly constants: Pick<FeatureConstants, 'c' | 'h' | 'k'> };
 
-/** Cached blocks of a rank with the lower tiers weighted: g1 + h g2 + k (g3 + g4); 0 if the policy reads no cache input (c = 0). */
+/** Cached blocks of a rank with the lower tiers weighted: g1 + h g2 + k (g3 + g4), as far as `match` was filled. */
 export function effectiveBlocks(input: CacheInput, rank: number): number {
   const { match, constants } = input;
-  if (constants.c === 0) return 0;
   if (input.estimatedBlocks !== null) return input.estimatedBlocks[rank]!;
   return match.hbm[rank]! + constants.h * match.host[rank]! + constants.k * (match.disk[rank]! + match.remote[rank]!);
 }
 
-/** Prompt tokens a rank need not prefill: effective blocks in tokens, rounded half away from zero. */
-export function cachedTokens(input: CacheInput & Pick<FeatureInput, 'blockTokens'>, rank: number): number {
+/** Effective blocks in tokens, rounded half away from zero. */
+export function effectiveTokens(input: CacheInput & Pick<FeatureInput, 'blockTokens'>, rank: number): number {
   return Math.round(effectiveBlocks(input, rank) * input.blockTokens);
+}
+
+/** Prompt tokens a rank need not prefill as the policy sees it: 0 if it reads no cache input (c = 0). */
+export function cachedTokens(input: CacheInput & Pick<FeatureInput, 'blockTokens'>, rank: number): number {
+  return input.constants.c === 0 ? 0 : effectiveTokens(input, rank);
 }
 
 /**

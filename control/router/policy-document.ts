@@ -84,6 +84,8 @@ export interface LoadDocument {
   /** False: D stays 0 and requests add no blocks to it. Default true. */
   readonly trackActiveBlocks?: boolean | string;
   readonly trackOutputBlocks?: boolean | string;
+  /** Booked prefill melts as the declared prefill cost of its rank says. Default false: it counts whole until the first token. */
+  readonly modelPrefill?: boolean | string;
   readonly staleAfterSec?: Value;
   /** `age`: so long after booking; `lease`: so long after the last sign of life. */
   readonly expiry?: 'age' | 'lease';

@@ -106,6 +106,7 @@ export interface Policy {
     readonly trackPrefill: boolean;
     readonly trackActive: boolean;
     readonly trackOutput: boolean;
+    readonly modelPrefill: boolean;
     readonly expiry: BookingExpiry;
   };
   /** Column of `inflight`, which decides when no score is finite. */
@@ -400,13 +401,22 @@ class Compiler {
 
   #load(): Policy['load'] {
     const load = this.#document.load ?? {};
-    this.#keys(load, 'load', ['assumeKvReuse', 'trackPrefillTokens', 'trackActiveBlocks', 'trackOutputBlocks', 'staleAfterSec', 'expiry']);
+    this.#keys(load, 'load', [
+      'assumeKvReuse',
+      'trackPrefillTokens',
+      'trackActiveBlocks',
+      'trackOutputBlocks',
+      'modelPrefill',
+      'staleAfterSec',
+      'expiry',
+    ]);
     const stale = load.staleAfterSec === undefined ? DEFAULT_STALE_SEC : this.#number(load.staleAfterSec, 'load.staleAfterSec');
     return {
       assumeKvReuse: this.#param(load.assumeKvReuse ?? true, 'load.assumeKvReuse') !== false,
       trackPrefill: this.#param(load.trackPrefillTokens ?? true, 'load.trackPrefillTokens') !== false,
       trackActive: this.#param(load.trackActiveBlocks ?? true, 'load.trackActiveBlocks') !== false,
       trackOutput: this.#param(load.trackOutputBlocks ?? false, 'load.trackOutputBlocks') === true,
+      modelPrefill: this.#param(load.modelPrefill ?? false, 'load.modelPrefill') === true,
       expiry: { mode: load.expiry ?? 'lease', afterMs: 1000 * stale, checkMs: EXPIRY_CHECK_MS },
     };
   }

@@ -29,6 +29,9 @@ export class RankTable {
   capacityTokens = new Float64Array(16);
   hbmBlocks = new Float64Array(16);
   maxBatchedTokens = new Float64Array(16);
+  /** Declared prefill cost per token and per token pair, 0 = unknown. */
+  prefillMsPerToken = new Float64Array(16);
+  prefillMsPerPair = new Float64Array(16);
   waiting = new Float64Array(16);
   running = new Float64Array(16);
   kvUsage = new Float64Array(16);
@@ -100,6 +103,8 @@ export class RankTable {
     this.capacityTokens[rank] = facts.hbmBlocks > 0 ? facts.hbmBlocks * facts.blockTokens : Number.POSITIVE_INFINITY;
     this.hbmBlocks[rank] = facts.hbmBlocks;
     this.maxBatchedTokens[rank] = facts.maxBatchedTokens;
+    this.prefillMsPerToken[rank] = facts.prefillMsPerToken;
+    this.prefillMsPerPair[rank] = facts.prefillMsPerPair;
     this.taints[rank] = facts.taints ?? NO_TAINTS;
   }
 
@@ -139,6 +144,8 @@ export class RankTable {
     this.capacityTokens = wide(this.capacityTokens, Number.POSITIVE_INFINITY);
     this.hbmBlocks = wide(this.hbmBlocks, 0);
     this.maxBatchedTokens = wide(this.maxBatchedTokens, 0);
+    this.prefillMsPerToken = wide(this.prefillMsPerToken, 0);
+    this.prefillMsPerPair = wide(this.prefillMsPerPair, 0);
     this.waiting = wide(this.waiting, 0);
     this.running = wide(this.running, 0);
     this.kvUsage = wide(this.kvUsage, 0);

@@ -77,6 +77,7 @@ export class ScoringRouter implements FeatureSource {
     promptTokens: 1,
     uncachedTokens: 0,
     osl: 0,
+    prefillMs: undefined,
   };
 
   constructor(policy: Policy, environment: RouterEnvironment) {
@@ -164,13 +165,14 @@ export class ScoringRouter implements FeatureSource {
   /** Chooses a rank, or -1 with the reason in `refusal`. Changes nothing that a later decision could notice. */
   decide(request: RouteRequest, nowMs: Millis): RankId {
     this.#read(request, nowMs);
+    if (this.policy.load.modelPrefill) this.bookings.settle(nowMs);
     this.refusal = this.eligibility.check(request);
     if (this.refusal !== '') return -1;
     const { input, policy, scan } = this;
     if (scan !== null && !this.scoreAll && this.rows === this.table.ready && this.#isPlain(request)) {
       return scan.choose(request, this.engine.seed);
     }
-    if (policy.readsMatch && input.constants.c !== 0) this.#readCache(request, nowMs);
+    if (policy.readsMatch && input.constants.c !== 0) this.readCache(request, nowMs);
     if (policy.readsActive && policy.load.assumeKvReuse) {
       this.bookings.overlap(request.branch, Math.min(request.depthBlocks, input.fullBlocks), input.active);
     }
@@ -190,6 +192,25 @@ export class ScoringRouter implements FeatureSource {
     return -1;
   }
 
+  /**
+   * Fills `input` with what is cached where of the last request's prompt: own index or the request's estimate, and the shared
+   * cache. A decision does it unless its policy reads no cache input; a report may ask after any.
+   */
+  readCache(request: RouteRequest, nowMs: Millis): void {
+    const { input } = this;
+    const { estimatedBlocks, sharedRanges } = request;
+    if (estimatedBlocks === undefined) this.index.match(request.branch, request.depthBlocks, nowMs, input.match);
+    else {
+      clearMatch(input.match);
+      this.#estimated.fill(0);
+      for (const [rank, blocks] of estimatedBlocks) this.#estimated[rank] = blocks;
+      input.estimatedBlocks = this.#estimated;
+    }
+    if (sharedRanges === undefined) return;
+    fillShared(input, sharedRanges, this.rows, this.eligible, this.#shared);
+    input.sharedBlocks = this.#shared;
+  }
+
   /** Books the request of the last decision on `rank`. */
   book(request: RouteRequest, rank: RankId, nowMs: Millis): void {
     const booking = this.#booking;
@@ -203,6 +224,7 @@ export class ScoringRouter implements FeatureSource {
       ? Math.max(request.promptTokens - cachedTokens(this.input, rank), 0)
       : request.promptTokens;
     booking.osl = request.hints?.osl ?? 0;
+    if (this.policy.load.modelPrefill) booking.prefillMs = this.#prefillMs(rank, request.promptTokens, booking.uncachedTokens);
     this.bookings.book(booking, nowMs);
     this.index.placed(rank, request.branch, request.depthBlocks, nowMs);
     this.engine.booked();
@@ -225,8 +247,8 @@ export class ScoringRouter implements FeatureSource {
     this.bookings.progress(attempt, outputTokens, nowMs);
   }
 
-  ended(attempt: AttemptId): void {
-    this.bookings.free(attempt);
+  ended(attempt: AttemptId, nowMs?: Millis): void {
+    this.bookings.free(attempt, nowMs);
   }
 
   /** A dispatch came to nothing: what was predicted of it is forgotten. */
@@ -262,20 +284,12 @@ export class ScoringRouter implements FeatureSource {
     );
   }
 
-  /** What is cached where: own index or the request's estimate, and the shared cache. */
-  #readCache(request: RouteRequest, nowMs: Millis): void {
-    const { input } = this;
-    const { estimatedBlocks, sharedRanges } = request;
-    if (estimatedBlocks === undefined) this.index.match(request.branch, request.depthBlocks, nowMs, input.match);
-    else {
-      clearMatch(input.match);
-      this.#estimated.fill(0);
-      for (const [rank, blocks] of estimatedBlocks) this.#estimated[rank] = blocks;
-      input.estimatedBlocks = this.#estimated;
-    }
-    if (sharedRanges === undefined) return;
-    fillShared(input, sharedRanges, this.rows, this.eligible, this.#shared);
-    input.sharedBlocks = this.#shared;
+  /** Declared duration of prefilling the last `uncached` tokens of a prompt: a n + b n (p + n / 2), p tokens cached; undefined if none is declared. */
+  #prefillMs(rank: RankId, prompt: number, uncached: number): Millis | undefined {
+    const perToken = this.table.prefillMsPerToken[rank]!;
+    const perPair = this.table.prefillMsPerPair[rank]!;
+    if (perToken === 0 && perPair === 0) return undefined;
+    return uncached * (perToken + perPair * (prompt - uncached / 2));
   }
 
   #widen(ranks: number): void {

@@ -36,6 +36,27 @@ export class SoftmaxPicker {
    * Overwrites `costs[0..n)` with the weights. Costs must be finite, n >= 1, T > 0.
    */
   choose(costs: Float64Array, n: number, temperature: number, u: number): number {
+    const total = this.#weigh(costs, n, temperature);
+    // u <= cumulative / total, without a division per row.
+    const wanted = u * total;
+    let cumulative = 0;
+    let i = 0;
+    for (; i < n - 1; i++) {
+      cumulative += costs[i]!;
+      if (wanted <= cumulative) break;
+    }
+    this.probability = costs[i]! / total;
+    return i;
+  }
+
+  /** Overwrites `costs[0..n)` with their probabilities under {@link choose}. */
+  probabilities(costs: Float64Array, n: number, temperature: number): void {
+    const total = this.#weigh(costs, n, temperature);
+    for (let i = 0; i < n; i++) costs[i] = costs[i]! / total;
+  }
+
+  /** Overwrites costs with weights; returns their sum. */
+  #weigh(costs: Float64Array, n: number, temperature: number): number {
     let least = costs[0]!;
     let most = least;
     for (let i = 1; i < n; i++) {
@@ -50,16 +71,7 @@ export class SoftmaxPicker {
       costs[i] = weight;
       total += weight;
     }
-    // u <= cumulative / total, without a division per row.
-    const wanted = u * total;
-    let cumulative = 0;
-    let i = 0;
-    for (; i < n - 1; i++) {
-      cumulative += costs[i]!;
-      if (wanted <= cumulative) break;
-    }
-    this.probability = costs[i]! / total;
-    return i;
+    return total;
   }
 }
 
