@@ -227,8 +227,8 @@ class SelectorReplay {
     const pairs = [...router.rows.subarray(0, eligible)].map((rank) => this.#pairs[rank]!);
     this.#same(
       'eligible',
-      pairs.flat(),
-      out.costs?.flatMap(([worker, rank]) => [worker, rank]),
+      pairs,
+      out.costs?.map(([worker, rank]) => [worker, rank]),
     );
     const expected = out.costs?.map(([, , cost]) => cost) ?? [];
     if (preferred_taints === undefined) this.#same('costs', costs, expected);
