@@ -4,12 +4,14 @@
  *
  *   npm run bench [-- --quick] [--json]          speed and counters
  *   npm run bench -- profile [SETTING]           where the time of the event loop goes
+ *   npm run bench -- memory [--full]             a large fleet, a 1 GB file (--full), a second core
  */
 import { join } from 'node:path';
 import { findPackageRoot } from '../scenarios/presets.ts';
 import { type BenchReport, type Figure, figureTable, machineLine, reportJson, writeReport } from './figures.ts';
 import { goalFigures } from './goal-figures.ts';
 import { commitOf, machineFacts } from './machine.ts';
+import { memoryChild, memoryFigures } from './memory-figures.ts';
 import { PROFILE_SETTINGS, profileLoop, profileText } from './profile.ts';
 
 const args = process.argv.slice(2);
@@ -37,8 +39,10 @@ async function measured(name: string, measure: (onFigure: () => void) => Promise
 
 const [command = 'goals', setting = 'agents-64'] = words;
 if (command === 'goals') await measured('goals', (onFigure) => goalFigures(size === 'quick', onFigure));
+else if (command === 'memory') await measured('memory', (onFigure) => memoryFigures(size, onFigure));
+else if (command.startsWith('memory-')) await memoryChild(command, words.slice(1));
 else if (command === 'profile') console.log(profileText(setting, await profileLoop(setting)));
 else {
-  console.error(`got ${command}, expected goals or profile [${Object.keys(PROFILE_SETTINGS).join('|')}]`);
+  console.error(`got ${command}, expected goals, memory or profile [${Object.keys(PROFILE_SETTINGS).join('|')}]`);
   process.exitCode = 2;
 }

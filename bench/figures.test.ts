@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { areaOf } from './areas.ts';
-import { type BenchReport, type Figure, figureTable, reached, writeReport } from './figures.ts';
-import { higher, lower, median } from './goal-figures.ts';
+import { type BenchReport, type Figure, figureTable, higher, lower, reached, writeReport } from './figures.ts';
+import { median } from './goal-figures.ts';
 import { selfTimes } from './profile.ts';
 
 const figure = (measured: number | null, goal: Figure['goal']): Figure => ({ name: 'x', unit: 's', measured, goal });

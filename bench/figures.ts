@@ -39,6 +39,16 @@ export interface BenchReport {
   readonly figures: readonly Figure[];
 }
 
+/** A goal where less is better. */
+export function lower(must: number, stretch?: number): Goal {
+  return { must, ...(stretch === undefined ? {} : { stretch }), better: 'lower' };
+}
+
+/** A goal where more is better. */
+export function higher(must: number, stretch?: number): Goal {
+  return { must, ...(stretch === undefined ? {} : { stretch }), better: 'higher' };
+}
+
 /** The best goal that a figure reaches; null without a goal. */
 export function reached({ measured, goal }: Pick<Figure, 'measured' | 'goal'>): Reached | null {
   if (goal === null) return null;

@@ -26,6 +26,8 @@ export interface FleetFigures {
   readonly entriesPerRequest: number;
   /** Bytes of the engines' block structures per block cached in HBM or host memory at the end; NaN for the stepped engine. */
   readonly bytesPerCachedBlock: number;
+  /** Blocks cached in HBM or host memory at the end. */
+  readonly cachedBlocks: number;
   readonly runHash: string;
 }
 
@@ -67,7 +69,7 @@ export function fleetFigures(plan: RunPlan, trace: Trace, watch?: LoopWatch): Fl
     engineEventsPerRequest: total(run, 'events') / requests,
     segmentsPerRequest: total(run, 'segmentsTouched') / requests,
     entriesPerRequest: entriesWalked(plane!) / requests,
-    bytesPerCachedBlock: bytesPerCachedBlock(cluster),
+    ...blockStructures(cluster),
     runHash: run.runHash,
   };
 }
@@ -81,7 +83,7 @@ function entriesWalked({ router }: InspectablePlane): number {
   return (index.entriesWalked ?? 0) + router.bookings.entriesWalked + (router.scan?.entriesWalked ?? 0);
 }
 
-function bytesPerCachedBlock(cluster: Cluster): number {
+function blockStructures(cluster: Cluster): Pick<FleetFigures, 'bytesPerCachedBlock' | 'cachedBlocks'> {
   let bytes = 0;
   let blocks = 0;
   for (const worker of cluster.workers) {
@@ -90,5 +92,5 @@ function bytesPerCachedBlock(cluster: Cluster): number {
     bytes += (worker as { readonly kvBytes?: number }).kvBytes ?? Number.NaN;
     blocks += view.kvCachedBlocks + view.hostUsedBlocks;
   }
-  return bytes / blocks;
+  return { bytesPerCachedBlock: bytes / blocks, cachedBlocks: blocks };
 }

@@ -7,7 +7,7 @@ import { benchRouting } from '../control/router/router.bench.ts';
 import { findPackageRoot } from '../scenarios/presets.ts';
 import { prepareTrace } from '../sim/experiment/simulate.ts';
 import { measureIngest } from '../traces/ingest-figures.ts';
-import type { Figure, Goal } from './figures.ts';
+import { type Figure, type Goal, higher, lower } from './figures.ts';
 import { type FleetFigures, fleetFigures, scenarioPlan } from './fleet-figures.ts';
 
 /** Event loop of the first arm of a scenario; counters are those of every run, the speed is the median. */
@@ -83,16 +83,6 @@ function wholeProcess(args: readonly string[], runs: number): number {
   }
   rmSync(folder, { recursive: true });
   return median(times);
-}
-
-/** A goal where less is better. */
-export function lower(must: number, stretch?: number): Goal {
-  return { must, ...(stretch === undefined ? {} : { stretch }), better: 'lower' };
-}
-
-/** A goal where more is better. */
-export function higher(must: number, stretch?: number): Goal {
-  return { must, ...(stretch === undefined ? {} : { stretch }), better: 'higher' };
 }
 
 /** Middle value; mean of the two middle ones of an even number. */
