@@ -21,7 +21,8 @@ const YESTERDAY_S = Date.now() / 1000 - 86_400;
 
 interface FleetPeak {
   readonly run: FleetFigures;
-  /** Peak resident memory of the process, MB. */
+  /** Resident memory when the workload was made and no event handled, and at its peak, MB. */
+  readonly workloadMb: number;
   readonly peakMb: number;
 }
 
@@ -31,7 +32,7 @@ interface IngestPeak {
   readonly peakMb: number;
 }
 
-/** Measures; `isFull` adds the 1 GB file, a minute or two with a gigabyte of temporary disk. */
+/** Measures; `full` adds the 1 GB file, a minute or two with a gigabyte of temporary disk. */
 export async function memoryFigures(size: 'quick' | 'normal' | 'full', onFigure: () => void): Promise<Figure[]> {
   const out: Figure[] = [];
   const add = (name: string, measured: number | null, unit: string, goal: Goal | null = null): void => {
@@ -44,6 +45,7 @@ export async function memoryFigures(size: 'quick' | 'normal' | 'full', onFigure:
   const goal = size === 'quick' ? null : lower(300, 125);
   const name = `agents, ${thousands(workers)} workers, blocks of 16 tokens`;
   add(`${name}: peak memory`, fleet.peakMb, 'MB RSS', goal);
+  add(`${name}: memory when the workload is made`, fleet.workloadMb, 'MB RSS');
   add(`${name}: cached blocks`, fleet.run.cachedBlocks, 'blocks');
   add(`${name}: requests`, fleet.run.requests, 'requests');
   add(`${name}: event loop`, (1000 * fleet.run.requests) / fleet.run.loopMs, 'requests/s');
@@ -60,8 +62,14 @@ export async function memoryChild(task: string, args: readonly string[]): Promis
   if (task === 'memory-fleet') {
     const sets = [...agents(Number(args[0]), Number(args[1])), 'fleet.pools.main.engine.with.blockSize=16'];
     const plan = await scenarioPlan('agents-64', sets);
-    const run = fleetFigures(plan, await prepareTrace(plan));
-    const peak: FleetPeak = { run, peakMb: peakMb() };
+    let workloadMb = 0;
+    const run = fleetFigures(plan, await prepareTrace(plan), {
+      begin: () => {
+        workloadMb = process.memoryUsage.rss() / MB;
+      },
+      end: () => undefined,
+    });
+    const peak: FleetPeak = { run, workloadMb, peakMb: peakMb() };
     console.log(JSON.stringify(peak));
   } else {
     const started = performance.now();

@@ -45,6 +45,9 @@ export interface LinkPoolOptions {
   readonly onDone: (transfer: number, worker: number, tMs: number) => void;
 }
 
+/** Links of 16 workers, both directions; more are made room for. */
+const LINKS = 32;
+
 /** A link is one direction of one worker's GPUs; these move in lockstep, so one rate per GPU describes them. */
 interface Transfer {
   readonly id: number;
@@ -58,9 +61,12 @@ interface Transfer {
   /** Bytes per ms and GPU. */
   rate: number;
   endMs: number;
+  /** Scratch of sharing: place of its link among the busy ones, and the rate that it is to get. */
+  link: number;
+  fairRate: number;
 }
 
-/** Throws for capacities that are not > 0. Cost of start, cancel and completion: O(active transfers x links). */
+/** Throws for capacities that are not > 0. Cost of start, cancel and completion: O(active transfers x busy links), O(1) when one is active. */
 export function createLinkPool(options: LinkPoolOptions): LinkPool {
   for (const name of ['gpus', 'h2dBytesPerMs', 'd2hBytesPerMs', 'duplexBytesPerMs', 'dramBytesPerMs'] as const) {
     if (!(options[name] > 0)) throw new Error(`link pool: ${name} is ${options[name]}, must be > 0`);
@@ -73,6 +79,11 @@ class SharedLinks implements LinkPool {
   readonly #options: LinkPoolOptions;
   /** Active transfers in the order of their ids. */
   readonly #active: Transfer[] = [];
+  /** The busy links in the order of their earliest transfers: worker, direction, transfers, rate of each by the link alone. */
+  #linkWorker = new Int32Array(LINKS);
+  #linkDirection = new Uint8Array(LINKS);
+  #linkTransfers = new Int32Array(LINKS);
+  #linkShare = new Float64Array(LINKS);
   #lastId = 0;
   #nowMs = Number.NEGATIVE_INFINITY;
 
@@ -86,13 +97,24 @@ class SharedLinks implements LinkPool {
     this.#moveTo(tMs);
     const id = ++this.#lastId;
     const residualBytes = this.#work(direction, bytes, fragments, fragmentSubmitMs);
-    this.#active.push({ id, worker, direction, gpus, residualBytes, sinceMs: tMs, rate: 0, endMs: Number.POSITIVE_INFINITY });
+    this.#active.push({
+      id,
+      worker,
+      direction,
+      gpus,
+      residualBytes,
+      sinceMs: tMs,
+      rate: 0,
+      endMs: Number.POSITIVE_INFINITY,
+      link: 0,
+      fairRate: 0,
+    });
     this.#share(tMs);
     return id;
   }
 
   cancel(transfer: number, tMs: number): void {
-    const at = this.#active.findIndex((other) => other.id === transfer);
+    const at = this.#find(transfer);
     if (at < 0) return;
     this.#moveTo(tMs);
     this.#active.splice(at, 1);
@@ -104,16 +126,15 @@ class SharedLinks implements LinkPool {
       const endMs = this.nextMs;
       this.#nowMs = endMs;
       // All that end together leave together: the survivors' rates change once, and no rounding separates equal transfers.
-      const done = this.#active.filter((transfer) => transfer.endMs === endMs);
-      for (const transfer of done) this.#active.splice(this.#active.indexOf(transfer), 1);
+      const done = this.#takeEnded(endMs);
       this.#share(endMs);
       for (const transfer of done) this.#options.onDone(transfer.id, transfer.worker, endMs);
     }
   }
 
   remainingMs(transfer: number, tMs: number): number {
-    const found = this.#active.find((other) => other.id === transfer);
-    return found === undefined ? 0 : found.endMs - tMs;
+    const at = this.#find(transfer);
+    return at < 0 ? 0 : this.#active[at]!.endMs - tMs;
   }
 
   estimateMs(worker: number, direction: 0 | 1, bytes: number, fragments: number, fragmentSubmitMs: number, tMs: number): number {
@@ -142,12 +163,30 @@ class SharedLinks implements LinkPool {
     this.#nowMs = tMs;
   }
 
+  #find(transfer: number): number {
+    const active = this.#active;
+    for (let i = 0; i < active.length; i++) if (active[i]!.id === transfer) return i;
+    return -1;
+  }
+
+  #takeEnded(endMs: number): Transfer[] {
+    const active = this.#active;
+    const done: Transfer[] = [];
+    let kept = 0;
+    for (const transfer of active) {
+      if (transfer.endMs === endMs) done.push(transfer);
+      else active[kept++] = transfer;
+    }
+    active.length = kept;
+    return done;
+  }
+
   /** Gives every transfer its fair rate from tMs on. A transfer whose rate stays keeps its residual and its end to the last bit. */
   #share(tMs: number): void {
-    const rates = this.#fairRates();
+    this.#fairRates();
     let nextMs = Number.POSITIVE_INFINITY;
-    this.#active.forEach((transfer, i) => {
-      const rate = rates[i]!;
+    for (const transfer of this.#active) {
+      const rate = transfer.fairRate;
       if (rate !== transfer.rate) {
         transfer.residualBytes = Math.max(transfer.residualBytes - progress(transfer, tMs), 0);
         transfer.sinceMs = tMs;
@@ -155,7 +194,7 @@ class SharedLinks implements LinkPool {
         transfer.endMs = transfer.residualBytes === 0 ? tMs : tMs + transfer.residualBytes / rate;
       }
       if (transfer.endMs < nextMs) nextMs = transfer.endMs;
-    });
+    }
     this.nextMs = nextMs;
   }
 
@@ -163,45 +202,80 @@ class SharedLinks implements LinkPool {
    * Progressive filling: raise all rates together; the first link to fill freezes its transfers (ties: the earliest transfer's link,
    * the DRAM cap last); repeat with the rest.
    */
-  #fairRates(): number[] {
-    const links = this.#links();
-    const rates = new Array<number>(this.#active.length).fill(-1);
+  #fairRates(): void {
+    const active = this.#active;
     let dramLeft = this.#options.dramBytesPerMs;
-    let dramWeight = this.#active.reduce((sum, transfer) => sum + transfer.gpus, 0);
-    let open = links;
-    while (open.length > 0) {
-      const tightest = open.reduce((best, link) => (link.share < best.share ? link : best));
-      const dramShare = dramLeft / dramWeight;
-      if (dramShare < tightest.share) {
-        for (const link of open) for (const i of link.members) rates[i] = dramShare;
-        break;
-      }
-      for (const i of tightest.members) {
-        rates[i] = tightest.share;
-        if (dramLeft < Number.POSITIVE_INFINITY) dramLeft = Math.max(dramLeft - tightest.share * this.#active[i]!.gpus, 0);
-        dramWeight -= this.#active[i]!.gpus;
-      }
-      open = open.filter((link) => link !== tightest);
+    if (active.length === 1) {
+      // Most of the time: one transfer has its link and the DRAM for itself.
+      const only = active[0]!;
+      only.fairRate = Math.min(this.#oneWay(only.direction), dramLeft / only.gpus);
+      return;
     }
-    return rates;
+    const links = this.#groupLinks();
+    const share = this.#linkShare;
+    let dramWeight = 0;
+    for (const transfer of active) dramWeight += transfer.gpus;
+    for (let open = links; open > 0; open--) {
+      let tightest = -1;
+      for (let k = 0; k < links; k++) if (share[k]! >= 0 && (tightest < 0 || share[k]! < share[tightest]!)) tightest = k;
+      const rate = share[tightest]!;
+      const dramShare = dramLeft / dramWeight;
+      if (dramShare < rate) {
+        for (const transfer of active) if (share[transfer.link]! >= 0) transfer.fairRate = dramShare;
+        return;
+      }
+      for (const transfer of active) {
+        if (transfer.link !== tightest) continue;
+        transfer.fairRate = rate;
+        if (dramLeft < Number.POSITIVE_INFINITY) dramLeft = Math.max(dramLeft - rate * transfer.gpus, 0);
+        dramWeight -= transfer.gpus;
+      }
+      // Full: out of the filling.
+      share[tightest] = -1;
+    }
   }
 
-  /** The busy links with their transfers and the share of each if only the link itself counted. */
-  #links(): { readonly members: number[]; readonly share: number }[] {
-    const members = new Map<string, number[]>();
-    this.#active.forEach((transfer, i) => {
-      const name = `${transfer.worker}/${transfer.direction}`;
-      const list = members.get(name);
-      if (list === undefined) members.set(name, [i]);
-      else list.push(i);
-    });
-    return [...members.values()].map((list) => {
-      const { worker, direction } = this.#active[list[0]!]!;
-      const duplex = members.has(`${worker}/${1 - direction}`);
+  /** Finds the busy links, assigns the transfers to them and says what each gets if only its link counted. Returns their number. */
+  #groupLinks(): number {
+    let links = 0;
+    for (const transfer of this.#active) {
+      const k = this.#linkOf(transfer.worker, transfer.direction, links);
+      if (k === links) {
+        if (links === this.#linkWorker.length) this.#widen();
+        this.#linkWorker[k] = transfer.worker;
+        this.#linkDirection[k] = transfer.direction;
+        this.#linkTransfers[k] = 0;
+        links++;
+      }
+      transfer.link = k;
+      this.#linkTransfers[k]!++;
+    }
+    for (let k = 0; k < links; k++) {
+      const direction = this.#linkDirection[k] as 0 | 1;
+      const duplex = this.#linkOf(this.#linkWorker[k]!, 1 - direction, links) < links;
       const oneWay = this.#oneWay(direction);
       const capacity = duplex ? Math.min(oneWay, this.#options.duplexBytesPerMs / 2) : oneWay;
-      return { members: list, share: capacity / list.length };
-    });
+      this.#linkShare[k] = capacity / this.#linkTransfers[k]!;
+    }
+    return links;
+  }
+
+  /** Place of a link among the first `links` busy ones; `links` if it is idle. */
+  #linkOf(worker: number, direction: number, links: number): number {
+    for (let k = 0; k < links; k++) if (this.#linkWorker[k] === worker && this.#linkDirection[k] === direction) return k;
+    return links;
+  }
+
+  #widen(): void {
+    const wider = <T extends Int32Array | Uint8Array | Float64Array>(column: T): T => {
+      const wide = new (column.constructor as new (length: number) => T)(column.length * 2);
+      wide.set(column);
+      return wide;
+    };
+    this.#linkWorker = wider(this.#linkWorker);
+    this.#linkDirection = wider(this.#linkDirection);
+    this.#linkTransfers = wider(this.#linkTransfers);
+    this.#linkShare = wider(this.#linkShare);
   }
 }
 
