@@ -131,6 +131,10 @@ describe('what others know', () => {
     const estimatedBlocks = new Map([[1, 2.5]]);
     expect(fixture.scores(routeRequest({ promptTokens: 160, estimatedBlocks }))).toEqual([20, 17.5]);
     expect(fixture.scores(routeRequest({ promptTokens: 160 }))).toEqual([20, 20]);
+    // More than the prompt: raw prefill is what is cached, so the credit takes no more than the own prompt off.
+    expect(fixture.scores(routeRequest({ promptTokens: 160, estimatedBlocks: new Map([[1, 15]]) }))).toEqual([20, 10]);
+    fixture.load(1, 0, 32);
+    expect(fixture.scores(routeRequest({ promptTokens: 160, estimatedBlocks: new Map([[1, 15]]) }))).toEqual([20, 12]);
   });
 
   it('a rank of unknown load costs the prompt alone', () => {
