@@ -242,4 +242,18 @@ export const VLLM_BUGS: readonly SeededBug[] = [
       to: 'adaptive) this.count();',
     },
   ]),
+  ...inFile('sim/engine/reference/reference-worker.ts', 'i, asynchronous', [
+    {
+      id: 'waits-for-the-wasted-step',
+      breaks: 'an arrival is not scheduled beside the wasted step of the last request',
+      from: 'this.scheduler.hasRequests || this.#flights.length > 0',
+      to: 'this.scheduler.hasRequests',
+    },
+    {
+      id: 'one-step-ahead-only',
+      breaks: 'asynchronous scheduling does not run ahead',
+      from: 'this.config.asyncDepth === 1 || this.#flights.length === 2',
+      to: 'this.#flights.length > 0',
+    },
+  ]),
 ];

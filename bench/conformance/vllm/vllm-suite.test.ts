@@ -86,11 +86,12 @@ describe('the vllm suite', () => {
     expect(`${problem?.path}: ${problem?.message}`).toContain(message);
   });
 
-  it('replays the synchronous scenarios of a file a second time through the jumping engine', () => {
+  it('replays the scenarios of a file a second time through a whole worker', () => {
     writeFileSync(join(folder, 'm.jsonl'), [M1, forged((s) => Object.assign(s.config, { async_depth: 2 }))].join('\n'));
     const families = SUITE.families(folder);
-    expect(families.map((family) => family.name)).toEqual(['m', 'm, jumping']);
+    expect(families.map((family) => family.name)).toEqual(['m', 'm, jumping', 'm, asynchronous']);
     expect([...families[1]!.replay()]).toEqual([{ id: 'M1', fields: expect.any(Number) }]);
+    expect([...families[2]!.replay()]).toMatchObject([{ id: 'M1', difference: { field: 'ends at 3 ms' } }]);
   });
 
   it('refuses a line that is no object', () => {

@@ -2,30 +2,26 @@
 import { readNumbered, recordingFile } from '../recording-file.ts';
 import type { CaseOutcome, ConformanceSuite, Family } from '../suite.ts';
 import { checkScenario } from './check-scenario.ts';
-import { fitsWorker, replayJumping } from './jump-replay.ts';
 import type { RecordedScenario } from './vllm-recording.ts';
 import { type ReplayResult, replayScenario } from './vllm-replay.ts';
+import { fitsAsynchronous, fitsJumping, replayAsynchronous, replayJumping } from './worker-replay.ts';
 
 const FILES = ['m', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
-/** Every scenario of this file is asynchronous. */
-const ASYNCHRONOUS = 'i';
+/** Files with synchronous and with asynchronous scenarios. */
+const SYNCHRONOUS = FILES.filter((name) => name !== 'i');
+const ASYNCHRONOUS = ['m', 'i', 'j'];
 
 /** The suite of vLLM 0.32.0. */
 export const SUITE: ConformanceSuite = {
   name: 'vllm',
   reference: 'vLLM 0.32.0, its own V1 scheduler',
   method:
-    'stepped engine: every recorded field of every step; families "…, jumping": admissions, hits, preemptions, ends, KV events and totals of the jumping engine on the scenarios of async_depth 1 (it refuses 2, which the stepped engine alone replays)',
+    'stepped scheduler: every recorded field of every step; "…, jumping": the jumping engine as a worker in time, async_depth 1; "…, asynchronous": the stepped worker in time, async_depth 2, which the jumping engine refuses; both in all they tell, on the scenarios whose inputs a worker can be given',
   rules: {},
   families: (folder) => [
     ...familiesOf(folder, FILES, '', replayScenario, () => true),
-    ...familiesOf(
-      folder,
-      FILES.filter((name) => name !== ASYNCHRONOUS),
-      ', jumping',
-      replayJumping,
-      fitsWorker,
-    ),
+    ...familiesOf(folder, SYNCHRONOUS, ', jumping', replayJumping, fitsJumping),
+    ...familiesOf(folder, ASYNCHRONOUS, ', asynchronous', replayAsynchronous, fitsAsynchronous),
   ],
 };
 

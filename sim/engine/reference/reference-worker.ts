@@ -367,7 +367,8 @@ export class ReferenceWorker implements Worker {
     // An empty step takes no time: its turn is over before it begins.
     while (this.#flights[0]?.plan.items.length === 0) this.#flights.shift();
     if (this.#flights.length > 0) this.#begin(this.#flights[0]!, tMs);
-    if (this.scheduler.hasRequests) this.#scheduleMs = tMs;
+    // A request may still come at this time, also while the wasted step of one that just ended goes on.
+    if (this.scheduler.hasRequests || this.#flights.length > 0) this.#scheduleMs = tMs;
   }
 
   /** Applies the output of one item. Returns the time of the token before this one; NaN if none was or is delivered. */

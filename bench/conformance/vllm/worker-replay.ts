@@ -1,18 +1,20 @@
 /**
  * Replays a recorded scenario through a whole worker instead of step by step: the recorded arrivals, aborts and resets go in at their
- * iterations, and what the worker tells its sink is compared. A step takes 1 ms, so iteration t begins at t ms, less the steps
- * without tokens before it: they take no time in a worker.
+ * iterations, and what the worker tells its sink is compared. A step with tokens takes 1 ms,
+ * one without takes no time.
  */
 import { KV_CLEARED, KV_STORED, type KvEventBatch } from '../../../control/ports.ts';
 import { emptyLoadView } from '../../../sim/engine/empty-load-view.ts';
 import { JumpWorker } from '../../../sim/engine/jump/jump-worker.ts';
+import { createReferenceWorker } from '../../../sim/engine/reference/reference-worker.ts';
 import type { Regime, StepTimer } from '../../../sim/engine/step-timer.ts';
-import type { EndStatus, WorkerSink } from '../../../sim/engine/worker.ts';
+import type { EndStatus, Worker, WorkerParts, WorkerSink } from '../../../sim/engine/worker.ts';
 import { EVENT_CLASS } from '../../../sim/kernel/event-class.ts';
 import { type Difference, firstDifference } from '../suite.ts';
-import { outputTokensOf, promptTokensOf, type RecordedBranches, recordedBranches } from './recorded-chains.ts';
-import type { RecordedScenario, RecordedStep } from './vllm-recording.ts';
-import { engineConfigOf, expandEvent, expandRanges, type ReplayResult } from './vllm-replay.ts';
+import { outputTokensOf, promptTokensOf, recordedBranches } from './recorded-chains.ts';
+import { type BlockEvent, compareEvents, type Found, recordedEvents } from './recorded-events.ts';
+import type { RecordedRequest, RecordedScenario } from './vllm-recording.ts';
+import { engineConfigOf, expandRanges, type ReplayResult } from './vllm-replay.ts';
 
 /** Every step takes 1 ms. */
 class UnitTimer implements StepTimer {
@@ -39,14 +41,6 @@ class UnitTimer implements StepTimer {
 interface Happening {
   readonly tMs: number;
   readonly what: readonly unknown[];
-}
-
-/** One published KV event. */
-interface BlockEvent {
-  readonly tMs: number;
-  readonly kind: 'S' | 'R' | 'C';
-  readonly branch: number;
-  readonly offset: number;
 }
 
 /** Writes down what is compared. */
@@ -85,26 +79,42 @@ class Diary implements WorkerSink {
   claimBroken(): void {}
 }
 
-/**
- * Whether a worker can be told the inputs of a scenario: synchronous, and nothing comes in right after a step without tokens, which
- * takes no time in a worker. Others are not cases of the jumping families.
- */
-export function fitsWorker({ config, steps }: RecordedScenario): boolean {
-  const isInput = (step: RecordedStep) => (step.add ?? step.abort) !== undefined || step.reset !== undefined;
-  const isEmpty = (step: RecordedStep | undefined) => step !== undefined && step.free !== undefined && step.s === undefined;
-  return config.async_depth === 1 && !steps.some((step, i) => isInput(step) && isEmpty(steps[i - 1]) && steps[i - 1]!.t === step.t - 1);
+/** Whether the jumping engine can be told the inputs of a scenario as they were recorded; else it is no case of it. */
+export function fitsJumping(scenario: RecordedScenario): boolean {
+  return scenario.config.async_depth === 1 && timelineOf(scenario).fits;
 }
 
 /**
- * Replays a scenario of async_depth 1 through the jumping engine: admissions with their hits, preemptions and ends in order, the KV
- * events of every publication, prefix statistics, steps and the final pool. `differences` holds the earliest one of each kind.
+ * Whether the stepped engine's asynchronous loop can. A worker ends a running request at the end of the step in flight, the recorded
+ * loop between two steps, so scenarios with aborts are no cases; nor are those with resets, which the stepped engine does not offer.
  */
+export function fitsAsynchronous(scenario: RecordedScenario): boolean {
+  const { config, steps } = scenario;
+  return config.async_depth === 2 && timelineOf(scenario).fits && steps.every((s) => s.abort === undefined && s.reset === undefined);
+}
+
+/** Replays a scenario of async_depth 1 through the jumping engine. */
 export function replayJumping(scenario: RecordedScenario): ReplayResult {
+  return replayWorker(scenario, (parts) => new JumpWorker(parts));
+}
+
+/** Replays a scenario of async_depth 2 through the worker of the stepped engine. */
+export function replayAsynchronous(scenario: RecordedScenario): ReplayResult {
+  return replayWorker(scenario, (parts) => createReferenceWorker(parts));
+}
+
+/** A worker, if it can with a reset of its prefix cache. */
+type DrivenWorker = Worker & { resetPrefixCache?(tMs: number): boolean };
+
+/**
+ * Admissions with their hits, preemptions and ends in order, all with their times; KV events in order, with the time of publication if
+ * synchronous; prefix statistics, steps and the final pool. `differences` holds the earliest one of each kind.
+ */
+function replayWorker(scenario: RecordedScenario, create: (parts: WorkerParts) => DrivenWorker): ReplayResult {
   const { config, requests, steps } = scenario;
-  if (config.async_depth !== 1) throw new Error(`${scenario.id}: the jumping engine schedules synchronously`);
   const diary = new Diary();
   const recorded = recordedBranches(scenario);
-  const worker = new JumpWorker({
+  const worker = create({
     index: 0,
     // Without a lower tier the limit of active requests is all that max_num_seqs does.
     config: { ...engineConfigOf(config), maxSeqs: config.max_num_active_seqs ?? config.max_num_seqs },
@@ -114,12 +124,12 @@ export function replayJumping(scenario: RecordedScenario): ReplayResult {
     sink: diary,
   });
   const comparison = new Comparison();
-  const starts = startsOf(steps);
+  const timeline = timelineOf(scenario);
   let submissions = 0;
   for (const [i, step] of steps.entries()) {
-    const tMs = starts[i]!;
+    const tMs = timeline.startMs[i]!;
     for (const id of step.abort ?? []) worker.abort(id, tMs);
-    if (step.reset !== undefined) comparison.same(step.t, `step ${step.t} reset`, worker.resetPrefixCache(tMs), step.reset);
+    if (step.reset !== undefined) comparison.same(step.t, `step ${step.t} reset`, worker.resetPrefixCache?.(tMs), step.reset);
     for (const id of step.add ?? []) {
       const request = requests[id]!;
       worker.submit(
@@ -131,118 +141,103 @@ export function replayJumping(scenario: RecordedScenario): ReplayResult {
           outputTokens: Math.min(request.max_tokens, request.stop_at ?? Number.POSITIVE_INFINITY),
           priority: request.priority ?? 0,
           arrivalMs: config.arrival_time === 'sequence' ? submissions++ : step.t,
-          stopsEarly: (request.stop_at ?? Number.POSITIVE_INFINITY) <= request.max_tokens,
+          stopsEarly: stopsEarly(request, config.async_depth),
         },
         tMs,
       );
     }
   }
   runOut(worker, scenario);
-  const expected = expectedHappenings(scenario, starts);
+  const expected = expectedHappenings(scenario, timeline);
   comparison.sequence('admissions', diary.admissions, expected.admissions);
   comparison.sequence('preemptions', diary.preemptions, expected.preemptions);
   comparison.sequence('ends', diary.ends, expected.ends);
-  compareEvents(comparison, diary.events, recordedEvents(steps, starts), recorded);
+  // An empty step of the asynchronous loop publishes in the recording; in a worker it takes no time and leaves that to the next one.
+  const untimed = config.async_depth === 2;
+  comparison.add(diary.events.length, compareEvents(diary.events, recordedEvents(steps, timeline), recorded.branches, untimed));
   compareTotals(comparison, worker, scenario);
   return { differences: comparison.inOrder(), fields: comparison.fields };
 }
 
+/**
+ * Whether a stop token ends the request. An engine is not told the client's limit; asynchronous scheduling foresees the end by it also
+ * where the last allowed token happens to be a stop token, so such a request ends by length here.
+ */
+function stopsEarly({ stop_at = Number.POSITIVE_INFINITY, max_tokens }: RecordedRequest, asyncDepth: number): boolean {
+  return asyncDepth === 1 ? stop_at <= max_tokens : stop_at < max_tokens;
+}
+
 /** Lets the worker go on until nothing is left to do, at most as long as one request after the other would need. */
-function runOut(worker: JumpWorker, { config, requests, steps }: RecordedScenario): void {
+function runOut(worker: Worker, { config, requests, steps }: RecordedScenario): void {
   let limitMs = steps.at(-1)!.t + 1;
   for (const request of requests) limitMs += promptTokensOf(request) + outputTokensOf(request, config.max_model_len);
   while (worker.nextMs <= limitMs) worker.advance(worker.nextMs, EVENT_CLASS.observe);
 }
 
-/** Begin of each recorded iteration. */
-function startsOf(steps: readonly RecordedStep[]): number[] {
-  let timeless = 0;
-  return steps.map((step) => {
-    const startMs = step.t - timeless;
-    if (step.free !== undefined && step.s === undefined) timeless++;
-    return startMs;
-  });
+/** When the recorded iterations happen in a worker whose steps take 1 ms. */
+interface Timeline {
+  /** When inputs come in and schedule() runs. */
+  readonly startMs: readonly number[];
+  /** When the output was applied. */
+  readonly endMs: readonly number[];
+  /** Every input comes before all schedules of its time; between two schedules of one time no worker can be told anything. */
+  readonly fits: boolean;
 }
 
-function expectedHappenings({ steps, final }: RecordedScenario, starts: readonly number[]) {
+function timelineOf({ config, steps }: RecordedScenario): Timeline {
+  const isAsynchronous = config.async_depth === 2;
+  const startMs: number[] = [];
+  const endMs: number[] = [];
+  /** When schedule() decided steps with tokens whose output was not applied yet, by iteration. */
+  const decidedMs = new Map<number, number>();
+  let nowMs = 0;
+  let scheduledMs = -1;
+  let fits = true;
+  /** A step begins when it is decided and the one before it has ended, which was now or earlier. */
+  const apply = (iteration: number) => {
+    const decided = decidedMs.get(iteration);
+    if (decided !== undefined) nowMs = Math.max(decided, nowMs) + 1;
+    decidedMs.delete(iteration);
+  };
+  for (const step of steps) {
+    // The iteration that applied a step is not listed if nothing came of it; it was the one after that step.
+    for (const iteration of [...decidedMs.keys()]) if (iteration < step.t - 1) apply(iteration);
+    startMs.push(nowMs);
+    const isInput = step.add !== undefined || step.abort !== undefined || step.reset !== undefined;
+    if (isInput && scheduledMs === nowMs) fits = false;
+    const isEmpty = step.s === undefined;
+    if (step.free !== undefined && (isAsynchronous || !isEmpty || step.pre !== undefined)) scheduledMs = nowMs;
+    if (!isEmpty) decidedMs.set(step.t, nowMs);
+    apply(isAsynchronous ? (step.u ?? -1) : step.t);
+    endMs.push(nowMs);
+  }
+  return { startMs, endMs, fits };
+}
+
+function expectedHappenings({ config, requests, steps, final }: RecordedScenario, { startMs, endMs }: Timeline) {
   const admissions: Happening[] = [];
   const preemptions: Happening[] = [];
   const ends: Happening[] = [];
   const outcomes = new Map(final.requests.map((request) => [request[0], request]));
   const end = (id: number, tMs: number) => {
-    const outcome = outcomes.get(id);
-    ends.push({ tMs, what: [id, outcome?.[3], outcome?.[4]] });
+    const [, , , out, reason] = outcomes.get(id) ?? [];
+    const foreseen = reason === 'stop' && !stopsEarly(requests[id]!, config.async_depth);
+    ends.push({ tMs, what: [id, out, foreseen ? 'length' : reason] });
   };
   for (const [i, step] of steps.entries()) {
-    const tMs = starts[i]!;
+    const tMs = startMs[i]!;
     const hits = new Map<number, readonly unknown[]>();
     for (const [id, hit] of step.new ?? []) hits.set(id, [id, hit, 'new']);
     for (const [id, hit] of step.res ?? []) hits.set(id, [id, hit, 'res']);
     for (const id of (step.s ?? []).filter((_, k) => k % 3 === 0)) if (hits.has(id)) admissions.push({ tMs, what: hits.get(id)! });
     for (const id of step.pre ?? []) preemptions.push({ tMs, what: [id] });
     for (const id of step.abort ?? []) end(id, tMs);
-    for (const id of step.fin ?? []) end(id, tMs + 1);
+    for (const id of step.fin ?? []) end(id, endMs[i]!);
   }
   return { admissions, preemptions, ends };
 }
 
-/** Published events of the recording, one per block; without a step in flight a worker publishes at once. */
-function recordedEvents(steps: readonly RecordedStep[], starts: readonly number[]): { readonly tMs: number; readonly text: string }[] {
-  return steps.flatMap((step, i) =>
-    (step.ev ?? []).flatMap(expandEvent).map((text) => ({ tMs: starts[i]! + (text === 'C' || step.s === undefined ? 0 : 1), text })),
-  );
-}
-
-/**
- * Compares events in order. Recorded hashes are numbered by first appearance, which the stored blocks of the worker give again. Inside
- * neighbouring removals of one branch the order is free: worker port.
- */
-function compareEvents(
-  comparison: Comparison,
-  got: readonly BlockEvent[],
-  expected: readonly { readonly tMs: number; readonly text: string }[],
-  { branches }: RecordedBranches,
-): void {
-  const numbers = new Map<string, number>();
-  const branchOf: number[] = [];
-  const numberOf = (branch: number, offset: number) => {
-    const name = `${branch} ${offset}`;
-    if (!numbers.has(name)) {
-      numbers.set(name, numbers.size);
-      branchOf.push(branch);
-    }
-    return numbers.get(name)!;
-  };
-  const parentOf = (branch: number, offset: number): number | '.' => {
-    if (offset > 0) return numberOf(branch, offset - 1);
-    const parent = branches.at(branch, branches.start[branch]!);
-    return parent < 0 ? '.' : numberOf(parent, branches.start[branch]! - branches.start[parent]! - 1);
-  };
-  const told = got.map(({ tMs, kind, branch, offset }) => {
-    if (kind === 'C') return { tMs, text: 'C' };
-    if (kind === 'R') return { tMs, text: `R:${numberOf(branch, offset)}` };
-    return { tMs, text: `S${parentOf(branch, offset)}:${numberOf(branch, offset)}` };
-  });
-  const sortable = (list: typeof told) => list.map(({ tMs, text }) => ({ tMs, what: [text] }));
-  const removedFrom = (text: unknown) => (String(text).startsWith('R:') ? branchOf[Number(String(text).slice(2))] : undefined);
-  comparison.sequence('events', sortRuns(sortable(told), removedFrom), sortRuns(sortable(expected.slice()), removedFrom));
-}
-
-/** Sorts neighbours of one time and one key. */
-function sortRuns(list: readonly Happening[], keyOf: (text: unknown) => number | undefined): Happening[] {
-  const sorted: Happening[] = [];
-  for (let i = 0; i < list.length; ) {
-    const { tMs, what } = list[i]!;
-    const key = keyOf(what[0]);
-    let end = i + 1;
-    if (key !== undefined) while (end < list.length && list[end]!.tMs === tMs && keyOf(list[end]!.what[0]) === key) end++;
-    sorted.push(...list.slice(i, end).sort((a, b) => (String(a.what[0]) < String(b.what[0]) ? -1 : 1)));
-    i = end;
-  }
-  return sorted;
-}
-
-function compareTotals(comparison: Comparison, worker: JumpWorker, { config, steps, final }: RecordedScenario): void {
+function compareTotals(comparison: Comparison, worker: Worker, { config, steps, final }: RecordedScenario): void {
   const { counters } = worker;
   const view = emptyLoadView();
   worker.loadView(0, view);
@@ -267,7 +262,7 @@ function compareTotals(comparison: Comparison, worker: JumpWorker, { config, ste
 /** Collects the first difference of each kind and when it happened. */
 class Comparison {
   fields = 0;
-  readonly #found: { readonly tMs: number; readonly difference: Difference }[] = [];
+  readonly #found: Found[] = [];
 
   same(tMs: number, field: string, got: unknown, expected: unknown): void {
     this.fields++;
@@ -286,6 +281,12 @@ class Comparison {
       this.#found.push({ tMs, difference: { field: `${name} at ${tMs} ms`, got: listed(g), expected: listed(e) } });
       return;
     }
+  }
+
+  /** What another comparison of `fields` values found. */
+  add(fields: number, found: Found | undefined): void {
+    this.fields += 1 + fields;
+    if (found !== undefined) this.#found.push(found);
   }
 
   /** Earliest first. */
