@@ -26,6 +26,8 @@ import type {
   WorkerChange,
   WorkerReport,
 } from './ports.ts';
+import type { QueueOptions } from './queue/queue-profile.ts';
+import { WaitingRoom } from './queue/waiting-room.ts';
 import type { RetentionEnv } from './retention/retention-env.ts';
 import { routerPolicy } from './router/catalogue.ts';
 import { decisionReasons, recordDecision } from './router/decision-record.ts';
@@ -44,6 +46,8 @@ export interface PlaneOptions {
   readonly seed: number;
   readonly recordLevel: RecordLevel;
   readonly effects: Effects;
+  /** Requests wait here while every rank they may go to is busy; default null = none ever waits. */
+  readonly queue?: QueueOptions | null;
   /** Whether engines publish every physical copy of a block; default `count` (vLLM). */
   readonly copies?: CopyMode;
   /** Age from which a scraped value is stale. Default 1000. */
@@ -58,6 +62,8 @@ export interface InspectablePlane extends ControlPlane {
   readonly feed: EventFeed;
   /** Attempts between dispatch and end. */
   readonly inFlight: number;
+  /** Requests that wait for a rank. */
+  readonly waiting: number;
   /** Dispatches so far. */
   readonly bookSeq: number;
 }
@@ -77,7 +83,7 @@ export function routerNeeds(policy: Policy): { readonly kvEvents: boolean; reado
   };
 }
 
-const REFUSAL_STATUS: Readonly<Record<string, number>> = { context_too_long: 400 };
+const REFUSAL_STATUS: Readonly<Record<string, number>> = { context_too_long: 400, QUEUE_LIMIT: 529 };
 const NO_CAPACITY = 503;
 /** Tools by which agents wait for other agents. */
 const JOIN_TOOLS = ['Task', 'Agent'];
@@ -93,6 +99,10 @@ class Plane implements InspectablePlane {
   readonly retention: RetentionPolicy | null;
   readonly feed: EventFeed;
   bookSeq = 0;
+  readonly #room: WaitingRoom | null;
+  #isDraining = false;
+  /** Something changed while the queue was being drained: it goes on instead of nesting. */
+  #drainAgain = false;
   readonly #effects: Effects;
   readonly #level: RecordLevel;
   readonly #flights = new Map<AttemptId, Flight>();
@@ -120,6 +130,7 @@ class Plane implements InspectablePlane {
       // A shell that can ask a worker for old batches repairs gaps before it tells the plane; here a gap is a loss.
       replay: () => false,
     });
+    this.#room = options.queue == null ? null : new WaitingRoom(options.queue, this.router);
     this.#effects = options.effects;
     this.#level = options.recordLevel;
     this.router.scoreAll = this.#level !== 'off';
@@ -138,11 +149,61 @@ class Plane implements InspectablePlane {
     return this.#flights.size;
   }
 
+  get waiting(): number {
+    return this.#room?.waiting ?? 0;
+  }
+
   request(request: RouteRequest, nowMs: Millis): void {
+    if (this.#room === null || !this.#enter(this.#room, request, nowMs)) this.#place(request, 0, nowMs);
+  }
+
+  /** Puts a request into the queue and drains it. False: the request does not queue. */
+  #enter(room: WaitingRoom, request: RouteRequest, nowMs: Millis): boolean {
+    const { router } = this;
+    const { scoreAll } = router;
+    router.scoreAll = true;
+    router.decide(request, nowMs);
+    router.scoreAll = scoreAll;
+    const entry = room.offer(request, nowMs);
+    if (entry.kind === 'passes') return false;
+    if (entry.kind === 'full') {
+      this.#refuse(request, 'QUEUE_LIMIT', 0, nowMs, room.maxWaitMs);
+      return true;
+    }
+    this.#drain(nowMs);
+    if (!room.isWaiting(request.attempt)) return true;
+    if (this.#level !== 'off') {
+      router.decide(request, nowMs);
+      const action = { kind: 'queue', key: entry.key, strict: entry.strict } as const;
+      const facts = { action, reasons: ['QUEUED'], waitMs: 0, bookSeq: this.bookSeq };
+      this.#effects.decided(recordDecision(router, request, this.#level, facts, nowMs));
+    }
+    this.#effects.wakeAt(room.deadlineMs);
+    return true;
+  }
+
+  /** Places everybody who may go. Called after anything that can free a rank; merged, never nested. */
+  #drain(nowMs: Millis): void {
+    const room = this.#room;
+    if (room === null || room.entries === 0) return;
+    this.#drainAgain = true;
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    while (this.#drainAgain) {
+      this.#drainAgain = false;
+      for (let one = room.next(); one !== undefined; one = room.next()) {
+        if (!one.isCancelled) this.#place(one.request, nowMs - one.enteredMs, nowMs);
+      }
+    }
+    this.#isDraining = false;
+  }
+
+  /** Decides and books in one turn. */
+  #place(request: RouteRequest, waitMs: Millis, nowMs: Millis): void {
     const { router } = this;
     const rank = router.decide(request, nowMs);
     if (rank < 0) {
-      this.#refuse(request, nowMs);
+      this.#refuse(request, router.refusal, waitMs, nowMs);
       return;
     }
     const { hbm, host, disk, remote } = router.input.match;
@@ -151,8 +212,8 @@ class Plane implements InspectablePlane {
     if (this.#level !== 'off') {
       const facts = {
         action: { kind: 'dispatch', rank },
-        reasons: decisionReasons(router, rank),
-        waitMs: 0,
+        reasons: waitMs > 0 ? ['QUEUED', ...decisionReasons(router, rank)] : decisionReasons(router, rank),
+        waitMs,
         bookSeq: this.bookSeq,
       } as const;
       this.#effects.decided(recordDecision(router, request, this.#level, facts, nowMs));
@@ -165,6 +226,7 @@ class Plane implements InspectablePlane {
 
   firstToken(attempt: AttemptId, nowMs: Millis): void {
     this.router.firstToken(attempt, nowMs);
+    this.#drain(nowMs);
   }
 
   progress(attempt: AttemptId, outputTokens: number, nowMs: Millis): void {
@@ -173,15 +235,20 @@ class Plane implements InspectablePlane {
 
   ended(attempt: AttemptId, end: AttemptEnd, nowMs: Millis): void {
     const flight = this.#flights.get(attempt);
-    if (flight === undefined) return;
+    if (flight === undefined) {
+      this.#room?.cancel(attempt);
+      return;
+    }
     const { request, rank } = flight;
     this.#flights.delete(attempt);
     this.router.ended(attempt, nowMs);
     if (end.status !== 'finished') this.router.withdraw(request, rank, flight.dispatchedMs);
-    if (this.retention === null) return;
-    const { session } = request;
-    this.retention.on({ kind: 'finished', session, rank, request, end, pause: pauseAfter(end), nowMs }, this.#act);
-    if (end.sessionFinal === true) this.retention.on({ kind: 'closed', session, nowMs }, this.#act);
+    if (this.retention !== null) {
+      const { session } = request;
+      this.retention.on({ kind: 'finished', session, rank, request, end, pause: pauseAfter(end), nowMs }, this.#act);
+      if (end.sessionFinal === true) this.retention.on({ kind: 'closed', session, nowMs }, this.#act);
+    }
+    this.#drain(nowMs);
   }
 
   worker(change: WorkerChange, nowMs: Millis): void {
@@ -189,6 +256,7 @@ class Plane implements InspectablePlane {
     this.router.worker(change);
     if (change.state === 'lost') this.feed.forget(change.rank);
     if (change.state === 'lost' || change.state === 'restarted') this.retention?.on({ kind: 'lost', rank: change.rank, nowMs }, this.#act);
+    this.#drain(nowMs);
   }
 
   kvEvents(batch: KvEventBatch, nowMs: Millis): void {
@@ -196,8 +264,9 @@ class Plane implements InspectablePlane {
     if (this.router.readsEvents && !this.router.isLost(batch.rank)) this.feed.deliver(batch, nowMs);
   }
 
-  report(report: WorkerReport, _nowMs: Millis): void {
+  report(report: WorkerReport, nowMs: Millis): void {
     this.router.report(report);
+    this.#drain(nowMs);
   }
 
   hint(hint: KvHint, nowMs: Millis): void {
@@ -213,13 +282,20 @@ class Plane implements InspectablePlane {
 
   timer(nowMs: Millis): void {
     this.router.bookings.expire(nowMs);
+    const room = this.#room;
+    if (room === null) return;
+    this.#drain(nowMs);
+    for (let one = room.overdue(nowMs); one !== undefined; one = room.overdue(nowMs)) {
+      this.#refuse(one.request, 'QUEUE_TIMEOUT', nowMs - one.enteredMs, nowMs);
+    }
+    if (room.waiting > 0) this.#effects.wakeAt(room.deadlineMs);
   }
 
-  #refuse(request: RouteRequest, nowMs: Millis): void {
-    const code = this.router.refusal;
-    const refusal: Refusal = { status: REFUSAL_STATUS[code] ?? NO_CAPACITY, code };
+  #refuse(request: RouteRequest, code: string, waitMs: Millis, nowMs: Millis, retryAfterMs?: Millis): void {
+    const status = REFUSAL_STATUS[code] ?? NO_CAPACITY;
+    const refusal: Refusal = { status, code, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
     if (this.#level !== 'off') {
-      const facts = { action: { kind: 'refuse', refusal }, reasons: [code], waitMs: 0, bookSeq: this.bookSeq } as const;
+      const facts = { action: { kind: 'refuse', refusal }, reasons: [code], waitMs, bookSeq: this.bookSeq } as const;
       this.#effects.decided(recordDecision(this.router, request, this.#level, facts, nowMs));
     }
     this.#effects.refuse(request, refusal);

@@ -2,8 +2,8 @@
 import type { AttemptEnd } from '../../control/ports.ts';
 import type { EndStatus } from '../engine/worker.ts';
 
-/** States of an attempt. */
-export const ATTEMPT = { routing: 0, sent: 1, running: 2, over: 3 } as const;
+/** States of an attempt; `waiting` = in the queue of the control plane. */
+export const ATTEMPT = { routing: 0, sent: 1, running: 2, over: 3, waiting: 4 } as const;
 
 /** How an attempt ended, as told to plane and agent. */
 export const END = { finished: 0, failed: 1, cancelled: 2, lost: 3, rejected: 4 } as const;

@@ -1,0 +1,170 @@
+/**
+ * The queue at work for one plane: who waits, who goes next, who waited too long. It decides nothing about ranks beyond busy or not;
+ * the plane places what it hands out. Source: router specification 6, 8.
+ */
+import type { AttemptId, Millis, RouteRequest, Tokens } from '../ports.ts';
+import { cachedTokens } from '../router/features.ts';
+import type { ScoringRouter } from '../router/scoring-router.ts';
+import { PolicyQueue, type QueueEntry } from './policy-queue.ts';
+import { checkProfile, classOf, isBusy, QUEUE_ORDERS, type QueueClass, type QueueOptions, waits } from './queue-profile.ts';
+
+/** A request in the room. */
+export interface WaitingRequest {
+  readonly request: RouteRequest;
+  readonly enteredMs: Millis;
+  /** Refused or withdrawn: it keeps its place until it is popped, costs its class credit, and is not placed. */
+  isCancelled: boolean;
+}
+
+/** What became of a request at the door. */
+export type Entry =
+  | { readonly kind: 'entered'; readonly key: number; readonly strict: number }
+  | { readonly kind: 'passes' }
+  | { readonly kind: 'full' };
+
+/** Longest wait before QUEUE_TIMEOUT. Source: router specification 6.4. */
+const DEFAULT_MAX_WAIT_MS = 60_000;
+/** Refusals that time may heal: workers exist, none is ready or all are overloaded. */
+const PASSING_REFUSALS = ['ALL_UNHEALTHY', 'ALL_BUSY', 'PIN_OVERLOADED'];
+
+/** Waiting requests of one router. */
+export class WaitingRoom {
+  readonly maxWaitMs: Millis;
+  readonly #profile: QueueOptions['profile'];
+  readonly #router: ScoringRouter;
+  readonly #queue: PolicyQueue<WaitingRequest>;
+  readonly #live = new Map<AttemptId, WaitingRequest>();
+  /** In order of entry, hence of deadline; cancelled ones leave lazily. */
+  #byDeadline: WaitingRequest[] = [];
+  #firstDeadline = 0;
+  readonly #mayGo = (head: QueueEntry<WaitingRequest>): boolean => this.#isFree(head);
+
+  /** Throws UserError E_QUEUE for a profile that cannot work. */
+  constructor(options: QueueOptions, router: ScoringRouter) {
+    checkProfile(options.profile);
+    this.#profile = options.profile;
+    this.maxWaitMs = options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS;
+    this.#router = router;
+    this.#queue = new PolicyQueue(options.profile);
+  }
+
+  /** Requests that still want to be placed. */
+  get waiting(): number {
+    return this.#live.size;
+  }
+
+  /** Entries, cancelled ones included. */
+  get entries(): number {
+    return this.#queue.size;
+  }
+
+  isWaiting(attempt: AttemptId): boolean {
+    return this.#live.has(attempt);
+  }
+
+  /**
+   * Offers a request after the router decided about it with `scoreAll`: it enters, `passes` (its class never waits, or nothing could
+   * ever serve it) or finds its class `full`. Its key is fixed here. Cost O(ranks + log waiting).
+   */
+  offer(request: RouteRequest, nowMs: Millis): Entry {
+    const { refusal } = this.#router;
+    if (refusal !== '' && !PASSING_REFUSALS.includes(refusal)) return { kind: 'passes' };
+    const cached = refusal === '' ? this.#bestCached(request) : 0;
+    const uncached = request.promptTokens - cached;
+    const classIndex = classOf(this.#profile, undefined, uncached);
+    const one = this.#profile.classes[classIndex]!;
+    if (!waits(one)) return { kind: 'passes' };
+    if (neverQueues(one)) return { kind: refusal === '' && this.#hasFreeRank(one) ? 'passes' : 'full' };
+    if (this.#queue.full(classIndex, this.#workers()) !== null) return { kind: 'full' };
+    const key = QUEUE_ORDERS[one.order].key(request, uncached, nowMs);
+    const strict = request.hints?.strictPriority ?? 0;
+    const item: WaitingRequest = { request, enteredMs: nowMs, isCancelled: false };
+    const { promptTokens } = request;
+    this.#queue.push({ item, classIndex, strict, key, promptTokens, cachedTokens: cached, lane: request.pin ?? -1 });
+    this.#live.set(request.attempt, item);
+    this.#byDeadline.push(item);
+    return { kind: 'entered', key, strict };
+  }
+
+  /** The next entry that may go, perhaps a cancelled one; undefined if every lane is blocked. */
+  next(): WaitingRequest | undefined {
+    const entry = this.#queue.pop(this.#mayGo);
+    if (entry === undefined) return undefined;
+    this.#live.delete(entry.item.request.attempt);
+    return entry.item;
+  }
+
+  /** The request is no longer wanted. False if it does not wait. */
+  cancel(attempt: AttemptId): boolean {
+    const item = this.#live.get(attempt);
+    if (item === undefined) return false;
+    item.isCancelled = true;
+    this.#live.delete(attempt);
+    return true;
+  }
+
+  /** Cancels and returns the next request whose time is over; undefined if there is none. */
+  overdue(nowMs: Millis): WaitingRequest | undefined {
+    const first = this.#firstWaiting();
+    if (first === undefined || first.enteredMs + this.maxWaitMs > nowMs) return undefined;
+    this.cancel(first.request.attempt);
+    return first;
+  }
+
+  /** When the first waiting request is overdue, Infinity if none waits. */
+  get deadlineMs(): Millis {
+    const first = this.#firstWaiting();
+    return first === undefined ? Number.POSITIVE_INFINITY : first.enteredMs + this.maxWaitMs;
+  }
+
+  #firstWaiting(): WaitingRequest | undefined {
+    const list = this.#byDeadline;
+    while (this.#firstDeadline < list.length && this.#live.get(list[this.#firstDeadline]!.request.attempt) !== list[this.#firstDeadline]) {
+      this.#firstDeadline++;
+    }
+    if (this.#firstDeadline > 64 && this.#firstDeadline * 2 > list.length) {
+      this.#byDeadline = list.slice(this.#firstDeadline);
+      this.#firstDeadline = 0;
+    }
+    return this.#byDeadline[this.#firstDeadline];
+  }
+
+  /** Whether some eligible rank is not busy for the class of the entry. What nothing can ever serve may go, to be refused. O(ranks). */
+  #isFree(head: QueueEntry<WaitingRequest>): boolean {
+    const { eligibility } = this.#router;
+    const refusal = eligibility.check(head.item.request);
+    if (refusal !== '') return !PASSING_REFUSALS.includes(refusal);
+    return this.#hasFreeRank(this.#profile.classes[head.classIndex]!);
+  }
+
+  /** Whether a rank of the last eligibility check is not busy for a class. O(ranks). */
+  #hasFreeRank(one: QueueClass): boolean {
+    const { eligibility, table, bookings } = this.#router;
+    for (let i = 0; i < eligibility.count; i++) {
+      const rank = eligibility.rows[i]!;
+      if (!isBusy(one, bookings.prefillTokens[rank]!, table.maxBatchedTokens[rank]!)) return true;
+    }
+    return false;
+  }
+
+  /** Most tokens that an eligible rank holds of the prompt of the last decision. */
+  #bestCached(request: RouteRequest): Tokens {
+    const { policy, input, rows, eligible } = this.#router;
+    if (!policy.readsMatch || input.constants.c === 0) return 0;
+    let best = 0;
+    for (let i = 0; i < eligible; i++) best = Math.max(best, cachedTokens(input, rows[i]!));
+    return Math.min(best, request.promptTokens);
+  }
+
+  /** Workers with a rank that is ready. */
+  #workers(): number {
+    const { table } = this.#router;
+    const names = new Set<string>();
+    for (let i = 0; i < table.readyCount; i++) names.add(table.workers[table.ready[i]!]!);
+    return names.size;
+  }
+}
+
+function neverQueues(one: QueueClass): boolean {
+  return one.maxRequests === 0 || one.maxPromptTokens === 0 || one.maxCachedTokens === 0;
+}
