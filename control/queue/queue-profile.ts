@@ -94,15 +94,18 @@ export function checkProfile(profile: QueueProfile): void {
     if (i > 0 && bucket.minTokens <= buckets[i - 1]!.minTokens) throw wrong(`bucket ${bucket.name} does not begin above the one before`);
   });
   for (const { family, bucket, name, quantumTokens } of classes) {
-    if (!Number.isInteger(quantumTokens) || quantumTokens < 1) throw wrong(`class ${name} has quantum ${quantumTokens}, expected an integer >= 1`);
+    if (!Number.isInteger(quantumTokens) || quantumTokens < 1)
+      throw wrong(`class ${name} has quantum ${quantumTokens}, expected an integer >= 1`);
     if (family !== undefined && !buckets.some((one) => one.name === bucket)) throw wrong(`class ${name} names unknown bucket ${bucket}`);
   }
   for (const family of new Set(byFamily.map((one) => one.family))) {
     for (const { name } of buckets) {
-      if (!byFamily.some((one) => one.family === family && one.bucket === name)) throw wrong(`family ${family} has no class for bucket ${name}`);
+      if (!byFamily.some((one) => one.family === family && one.bucket === name))
+        throw wrong(`family ${family} has no class for bucket ${name}`);
     }
   }
-  if (byFamily.length > 0 && !byFamily.some((one) => one.family === defaultFamily)) throw wrong(`default family ${defaultFamily} has no class`);
+  if (byFamily.length > 0 && !byFamily.some((one) => one.family === defaultFamily))
+    throw wrong(`default family ${defaultFamily} has no class`);
 }
 
 /**

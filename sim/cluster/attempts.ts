@@ -46,8 +46,17 @@ export class Attempts {
     return turn < this.#latest.length ? this.#latest[turn]! : -1;
   }
 
-  close(id: number): void {
+  /** The plane has been asked: what it neither placed nor refused waits there. False if the attempt is over. */
+  asked(id: number): boolean {
+    if (this.state[id] === ATTEMPT.routing) this.state[id] = ATTEMPT.waiting;
+    return this.state[id] !== ATTEMPT.over;
+  }
+
+  /** Returns whether the plane knows of the attempt, placed or waiting. */
+  close(id: number): boolean {
+    const isKnown = this.state[id] !== ATTEMPT.routing;
     this.state[id] = ATTEMPT.over;
+    return isKnown;
   }
 
   #widenTurns(turn: number): void {

@@ -287,10 +287,10 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     if (attempt < 0 || this.#attempts.state[attempt] === ATTEMPT.over) return;
     const running = this.#attempts.state[attempt] === ATTEMPT.running;
     const rank = this.#attempts.rank[attempt]!;
-    this.#attempts.close(attempt);
+    const isOpen = this.#attempts.close(attempt);
     this.#liveTurns--;
     this.#record.turns.ended(turn, this.#nowMs, TURN_STATUS.failed);
-    if (rank >= 0) this.#plane.ended(attempt, { status: 'cancelled', stop: 'other', outputTokens: 0 }, this.#nowMs);
+    if (isOpen) this.#plane.ended(attempt, { status: 'cancelled', stop: 'other', outputTokens: 0 }, this.#nowMs);
     if (!running) return;
     this.#workers[rank]!.abort(attempt, this.#nowMs);
     this.#touch(rank);
@@ -322,6 +322,8 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       this.#kvFeed.deliver(this.#plane, this.#nowMs, true);
     }
     this.#plane.request(new TurnRequest(this.#workload, turn, attempt, attemptNumber, this.#nowMs, hints), this.#nowMs);
+    if (this.#attempts.asked(attempt) && Number.isFinite(this.#spec.timeoutMs))
+      this.#send(LINE.timeout, this.#nowMs + this.#spec.timeoutMs, attempt, attempt);
   }
 
   /** Hints of the trace, if the client of this play sends them. */
@@ -345,7 +347,6 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     this.#record.turns.dispatched(turn, this.#nowMs, rank);
     this.#record.hash.add(this.#nowMs, LOGGED.decision, rank);
     this.#send(this.#submitLine[rank]!, this.#nowMs + this.#submitDelayMs[rank]!, attempt, attempt);
-    if (Number.isFinite(this.#spec.timeoutMs)) this.#send(LINE.timeout, this.#nowMs + this.#spec.timeoutMs, attempt, attempt);
     if (isFirst) this.#loop.dispatched(turn, this.#nowMs);
   }
 
@@ -409,10 +410,9 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     const turn = this.#attempts.turn[attempt]!;
     const kind = this.#attempts.endKind[attempt]!;
     const stop: StopReason = STOPS[this.#workload.turns.stop[turn]!]!;
-    const wasPlaced = this.#attempts.rank[attempt]! >= 0;
-    this.#attempts.close(attempt);
+    const isOpen = this.#attempts.close(attempt);
     this.#liveTurns--;
-    if (wasPlaced) {
+    if (isOpen) {
       const end: AttemptEnd = {
         status: END_STATUS[kind]!,
         stop: kind === END.finished ? stop : 'other',

@@ -4,6 +4,7 @@ import canonicalize from 'canonicalize';
 import type { BranchTable } from '../../control/blocks.ts';
 import { createPlane, routerNeeds } from '../../control/plane.ts';
 import type { ControlPlane, Effects, RecordLevel } from '../../control/ports.ts';
+import { splitQueue } from '../../control/queue/queue-parameters.ts';
 import { createRetention } from '../../control/retention/create-retention.ts';
 import { retentionPresets } from '../../control/retention/retention-presets.ts';
 import { routerPolicy, routerPresets } from '../../control/router/catalogue.ts';
@@ -13,8 +14,18 @@ import type { PolicyPlan } from './run-plan.ts';
 export function policyFacts(
   router: PolicyPlan,
   retention: PolicyPlan,
-): { feedsIndex: boolean; countsBlocks: boolean; feedsReports: boolean; dropsAtDeadline: boolean; deployable: string; hash: string } {
-  const needs = routerNeeds(routerPolicy(router.use, router.with));
+): {
+  feedsIndex: boolean;
+  countsBlocks: boolean;
+  feedsReports: boolean;
+  /** Requests may wait in the router. */
+  queues: boolean;
+  dropsAtDeadline: boolean;
+  deployable: string;
+  hash: string;
+} {
+  const split = splitQueue(router.with);
+  const needs = routerNeeds(routerPolicy(router.use, split.router));
   const preset = retentionPresets().find((p) => `${p.name}@${p.version}` === retention.use);
   const words = [routerPresets().find((p) => `${p.name}@${p.version}` === router.use)?.deployable, preset?.deployable].filter(
     (w) => w !== undefined && w !== 'yes',
@@ -23,6 +34,7 @@ export function policyFacts(
     feedsIndex: needs.kvEvents,
     countsBlocks: needs.blockCounts,
     feedsReports: needs.reports,
+    queues: split.queue !== null,
     dropsAtDeadline: preset?.lease?.onExpiry === 'drop',
     deployable: words.length === 0 ? 'yes' : [...new Set(words)].join('; '),
     hash: createHash('sha256')
@@ -40,9 +52,11 @@ export function buildPlane(
   branches: BranchTable,
   effects: Effects,
 ): ControlPlane {
+  const split = splitQueue(router.with);
   return createPlane({
     branches,
-    router: { preset: router.use, params: router.with },
+    router: { preset: router.use, params: split.router },
+    queue: split.queue,
     retention: retention.use.startsWith('lru@') ? null : (env) => createRetention(retention.use, retention.with, env),
     seed,
     recordLevel,

@@ -1,5 +1,6 @@
 /** The policies of control/ as the loader of scenarios sees them: names, titles and parameters. Loads no simulator. */
 import { admissionPresets } from '../../control/admission/admission-presets.ts';
+import { QUEUE_PARAMETERS } from '../../control/queue/queue-parameters.ts';
 import { retentionPresets } from '../../control/retention/retention-presets.ts';
 import { routerPresets } from '../../control/router/catalogue.ts';
 import type { ParameterSchema, PolicyCatalogue, PolicyDescription } from '../../scenarios/presets.ts';
@@ -19,8 +20,14 @@ export function policyCatalogue(): PolicyCatalogue {
       confidence: p.confidence as NonNullable<PolicyDescription['confidence']>,
     }));
   return [
-    ...describe('router', routerPresets()),
+    ...describe('router', routerPresets().map(withQueue)),
     ...describe('retention', retentionPresets()),
     ...describe('admission', admissionPresets()),
   ];
+}
+
+/** Every router may let requests wait. */
+function withQueue<T extends { readonly params: Record<string, unknown> }>(preset: T): T {
+  const { properties } = preset.params as { properties: Record<string, unknown> };
+  return { ...preset, params: { ...preset.params, properties: { ...properties, ...QUEUE_PARAMETERS } } };
 }

@@ -112,6 +112,8 @@ export function clusterSpec(
     feedsIndex: facts.feedsIndex,
     countsBlocks: facts.countsBlocks,
     feedsReports: facts.feedsReports,
+    // A waiting request may be placed when any message arrives, so the index must be up to date then, not only at arrivals.
+    ...(facts.queues ? { lazyEvents: false } : {}),
     dropsAtDeadline: facts.dropsAtDeadline,
     horizonMs: plan.horizonMs ?? Number.POSITIVE_INFINITY,
     drain: plan.drain,

@@ -1,6 +1,14 @@
 /** Family policy_queue: the product's queue alone, fed with recorded entries and asked for the next under recorded blocks. */
 import { PolicyQueue } from '../../../control/queue/policy-queue.ts';
-import { classOf, type QueueClass, type QueueFull, type QueueOrderName, type QueueProfile, queueKey, singleClass } from '../../../control/queue/queue-profile.ts';
+import {
+  classOf,
+  type QueueClass,
+  type QueueFull,
+  type QueueOrderName,
+  type QueueProfile,
+  queueKey,
+  singleClass,
+} from '../../../control/queue/queue-profile.ts';
 import { readRecording, recordingFile } from '../recording-file.ts';
 import type { CaseOutcome, Difference, Family } from '../suite.ts';
 
@@ -107,7 +115,11 @@ function replayQueue(recorded: Recorded): CaseOutcome {
     compare(`${at} class_index`, classIndex, op.class_index);
     if (difference !== undefined) return;
     const full = queue.full(classIndex, recorded.worker_count);
-    compare(`${at} rejected`, fullText(full), op.rejected === undefined ? '' : `${op.rejected.kind} ${op.rejected.current} of ${op.rejected.limit}`);
+    compare(
+      `${at} rejected`,
+      fullText(full),
+      op.rejected === undefined ? '' : `${op.rejected.kind} ${op.rejected.current} of ${op.rejected.limit}`,
+    );
     if (full !== null) return;
     const key = queueKey(profile.classes[classIndex]!.order, op.arrival, Math.max(0, op.jump), uncached);
     queue.push({ item: op.id, classIndex, strict: op.strict, key, promptTokens: op.raw, cachedTokens, lane: op.pin ?? -1 });
