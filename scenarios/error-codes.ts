@@ -87,6 +87,11 @@ const SCENARIO: Record<string, CodeEntry> = {
     'Write name@version; the hint names the newest',
   ),
   E_PRESET: entry('there is no such preset', 'a misspelling or a version that was never released', 'List them: kvcast presets KIND'),
+  E_QUEUE: entry(
+    'a profile of the waiting queue cannot work',
+    'a class without bucket, a family without class for some prompt, or a quantum below 1',
+    'The message names the class; see control/queue/queue-profile.ts for the fields',
+  ),
   E_PATH_AMBIGUOUS: entry('a shortened path fits several fields', 'the suffix of --set or --sweep is too short', 'Write more of the path'),
   E_ARM_DUPLICATE: entry(
     'two arms have the same name',

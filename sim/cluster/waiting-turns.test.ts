@@ -8,7 +8,13 @@ import { TURN_STATUS } from '../measure/turn-table.ts';
 import { materialiseWorkload } from '../workload/materialise.ts';
 import { Cluster } from './cluster.ts';
 
-const SETS = ['workload.sessions=12', 'workload.arrivals.rate=20000/h', 'fleet.pools.main.workers=2', 'run.warmup=0', 'baseline=dynamo-kv+lru'];
+const SETS = [
+  'workload.sessions=12',
+  'workload.arrivals.rate=20000/h',
+  'fleet.pools.main.workers=2',
+  'run.warmup=0',
+  'baseline=dynamo-kv+lru',
+];
 type Run = ReturnType<Cluster['result']>;
 
 /** Runs dynamo-kv with parameters of the queue on the quickstart; every action of the plane is counted by its kind. */
@@ -47,7 +53,7 @@ it('turns wait in the router: their wait is part of TTFT, everybody is served, a
     expect(turns.firstTokenMs[turn]! - turns.arrivalMs[turn]!).toBeGreaterThan(waitMs);
     if (waitMs > 0) waited++;
   }
-  expect(waited).toBeGreaterThan(20);
+  expect(waited).toBeGreaterThan(10);
   expect(actions.get('queue')).toBe(waited);
   expect(actions.get('dispatch')).toBe(turns.count);
   expect(on.refusals).toBe(0);
@@ -63,7 +69,7 @@ it('full queues and long waits are refusals that clients retry; a client gives u
   const { run: full } = await run('queueThreshold: 0, queueMaxRequests: 1, queueMaxWait: 2s');
   expect(full.refusals).toBeGreaterThan(0);
   expect(full.turns.attempts.slice(0, full.turns.count).some((n) => n > 1)).toBe(true);
-  const { run: hasty } = await run('queueThreshold: 0', ['workload.timeout.request=1s']);
+  const { run: hasty } = await run('queueThreshold: 0', ['workload.timeout.request=200ms', 'fleet.pools.main.workers=1']);
   const { turns } = hasty;
   let gaveUpWaiting = 0;
   for (let turn = 0; turn < turns.count; turn++) {
