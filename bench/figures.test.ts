@@ -61,6 +61,12 @@ it('gives the time up to the next sample to the frame of the sample', () => {
   ]);
 });
 
+it('does not count the time in which another process had the processor', () => {
+  const callFrame = { functionName: 'a', scriptId: '0', url: '', lineNumber: 0, columnNumber: 0 };
+  const profile = { nodes: [{ id: 1, callFrame }], startTime: 0, endTime: 9, samples: [1, 1, 1], timeDeltas: [0, 200, 50_000] };
+  expect(selfTimes(profile, (frame) => frame.functionName)).toEqual([{ name: 'a', us: 1200 }]);
+});
+
 it('puts files into areas by the most special prefix', () => {
   const files = ['sim/kernel/calendar.ts', 'control/router/cost-scan.ts', 'sim/engine/jump/host-pool.ts', '(garbage collector)', 'x.ts'];
   expect(files.map(areaOf)).toEqual(['calendar', 'router: scan', 'host tier', 'garbage collection', 'other']);

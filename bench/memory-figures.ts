@@ -4,31 +4,21 @@
  * index and bookings, 1,024 jumping engines with their block pools, links, attribution and records.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, utimesSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { thousands } from '../reports/text/numbers.ts';
 import { findPackageRoot } from '../scenarios/presets.ts';
 import { prepareTrace } from '../sim/experiment/simulate.ts';
-import { writeRawCorpus } from '../traces/raw-corpus.ts';
-import { readTrace } from '../traces/read.ts';
 import { type Figure, type Goal, higher, lower } from './figures.ts';
 import { type FleetFigures, fleetFigures, scenarioPlan } from './fleet-figures.ts';
 import { agents } from './goal-figures.ts';
-
-const MB = 1e6;
-const YESTERDAY_S = Date.now() / 1000 - 86_400;
+import { child, ingestChild, ingestPeak, MB, peakMb } from './ingest-peak.ts';
 
 interface FleetPeak {
   readonly run: FleetFigures;
   /** Resident memory when the workload was made and no event handled, and at its peak, MB. */
   readonly workloadMb: number;
-  readonly peakMb: number;
-}
-
-interface IngestPeak {
-  readonly seconds: number;
-  readonly requests: number;
   readonly peakMb: number;
 }
 
@@ -71,36 +61,7 @@ export async function memoryChild(task: string, args: readonly string[]): Promis
     });
     const peak: FleetPeak = { run, workloadMb, peakMb: peakMb() };
     console.log(JSON.stringify(peak));
-  } else {
-    const started = performance.now();
-    const { requestCount } = await readTrace(args[0]!);
-    const peak: IngestPeak = { seconds: (performance.now() - started) / 1000, requests: requestCount, peakMb: peakMb() };
-    console.log(JSON.stringify(peak));
-  }
-}
-
-/** maxRSS is in kibibytes. */
-function peakMb(): number {
-  return (process.resourceUsage().maxRSS * 1024) / MB;
-}
-
-function child<T>(task: string, ...args: string[]): T {
-  const entry = join(findPackageRoot(), 'dist/bench.js');
-  return JSON.parse(execFileSync('node', [entry, task, ...args], { stdio: ['ignore', 'pipe', 'inherit'] }).toString()) as T;
-}
-
-function ingestPeak(megabytes: number): IngestPeak {
-  const folder = mkdtempSync(join(tmpdir(), 'kvcast-ingest-'));
-  try {
-    const path = join(folder, 'raw.jsonl');
-    const { requests } = writeRawCorpus(path, megabytes * MB);
-    utimesSync(path, YESTERDAY_S, YESTERDAY_S);
-    const peak = child<IngestPeak>('memory-ingest', path);
-    if (peak.requests !== requests) throw new Error(`read ${peak.requests} of ${requests} requests`);
-    return peak;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  } else await ingestChild(args[0]!);
 }
 
 /** Wall time of a sweep of the built command on one thread over that on two: two points of four arms. */

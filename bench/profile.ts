@@ -23,6 +23,8 @@ export const PROFILE_SETTINGS: Readonly<Record<string, { readonly file: string; 
 };
 
 const SAMPLE_US = 200;
+/** A longer time between two samples is one in which the process did not run; it counts as this much, us. */
+const LONGEST_US = 5 * SAMPLE_US;
 
 /** Self time of one area or file, us. */
 export interface SelfTime {
@@ -75,7 +77,10 @@ export function selfTimes(profile: Profiler.Profile, nameOf: (frame: Profiler.Pr
   const node = new Map(profile.nodes.map((n) => [n.id, n]));
   const { samples = [], timeDeltas = [] } = profile;
   // A delta is the time since the sample before: the time until the next sample belongs to this one.
-  const times = samples.map((id, i) => ({ name: nameOf(node.get(id)!.callFrame), us: Math.max(0, timeDeltas[i + 1] ?? 0) }));
+  const times = samples.map((id, i) => ({
+    name: nameOf(node.get(id)!.callFrame),
+    us: Math.min(Math.max(0, timeDeltas[i + 1] ?? 0), LONGEST_US),
+  }));
   return grouped(times, (name) => name);
 }
 
