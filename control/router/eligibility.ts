@@ -11,7 +11,7 @@ export class Eligibility {
   /** Eligible ranks in canonical order, `count` of them. */
   rows: Int32Array = new Int32Array(0);
   count = 0;
-  /** Ranks dropped by each check of the last request; each rank counts for the first check it fails. */
+  /** Ranks dropped by each check of the last request that could not be served by all; each rank counts for the first check it fails. */
   readonly dropped = { notAllowed: 0, excluded: 0, capacity: 0, tainted: 0, overloaded: 0 };
   readonly #table: RankTable;
   #filtered = new Int32Array(16);
@@ -28,12 +28,6 @@ export class Eligibility {
    */
   check(request: RouteRequest): string {
     const table = this.#table;
-    const { dropped } = this;
-    dropped.notAllowed = 0;
-    dropped.excluded = 0;
-    dropped.capacity = 0;
-    dropped.tainted = 0;
-    dropped.overloaded = 0;
     this.rows = table.ready;
     this.count = table.readyCount;
     if (request.pin !== undefined) return this.#pinned(request, request.pin);
@@ -41,6 +35,7 @@ export class Eligibility {
     if (this.#acceptsAll(request)) return '';
     this.#filter(request);
     if (this.count > 0) return '';
+    const { dropped } = this;
     if (dropped.overloaded > 0) return 'ALL_BUSY';
     if (dropped.tainted > 0) return 'TAINT_UNSATISFIED';
     return dropped.capacity > 0 ? 'context_too_long' : 'ALL_EXCLUDED';
@@ -79,6 +74,11 @@ export class Eligibility {
   #filter(request: RouteRequest): void {
     const table = this.#table;
     const { dropped } = this;
+    dropped.notAllowed = 0;
+    dropped.excluded = 0;
+    dropped.capacity = 0;
+    dropped.tainted = 0;
+    dropped.overloaded = 0;
     if (this.#filtered.length < table.readyCount) this.#filtered = new Int32Array(table.ready.length);
     const rows = this.#filtered;
     let n = 0;

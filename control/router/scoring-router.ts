@@ -169,7 +169,7 @@ export class ScoringRouter implements FeatureSource {
     this.refusal = this.eligibility.check(request);
     if (this.refusal !== '') return -1;
     const { input, policy, scan } = this;
-    if (scan !== null && !this.scoreAll && this.rows === this.table.ready && this.#isPlain(request)) {
+    if (scan !== null && !this.scoreAll && this.eligibility.rows === this.table.ready && this.#isPlain(request)) {
       return scan.choose(request, this.engine.seed);
     }
     if (policy.readsMatch && input.constants.c !== 0) this.readCache(request, nowMs);
@@ -277,7 +277,6 @@ export class ScoringRouter implements FeatureSource {
     return (
       request.depthBlocks <= this.input.fullBlocks &&
       this.input.unknownLoad === null &&
-      request.pin === undefined &&
       request.preferredTaints === undefined &&
       request.sharedRanges === undefined &&
       request.estimatedBlocks === undefined

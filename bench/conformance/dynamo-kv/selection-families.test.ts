@@ -1,3 +1,5 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -25,6 +27,14 @@ describe('selector, booking and loop of Dynamo 1.6.1', () => {
       expect([report.equal, report.cases > 90]).toEqual([report.cases, true]);
     });
   }
+
+  it('a file of another form is refused with its line', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'kvcast-selection-'));
+    writeFileSync(join(folder, 'loop.jsonl'), '\n{"id":"loop/1","ranks":[],"config":{}}\n');
+    const [family] = selectionFamilies(folder);
+    expect(() => [...family!.replay()]).toThrow(/E_RECORDING .*loop\.jsonl:2.*got no ops, expected a case of family loop/);
+    rmSync(folder, { recursive: true });
+  });
 
   it('an unknown folder holds no family', () => {
     expect(selectionFamilies('/nowhere')).toEqual([]);
