@@ -246,8 +246,8 @@ export const VLLM_BUGS: readonly SeededBug[] = [
     {
       id: 'waits-for-the-wasted-step',
       breaks: 'an arrival is not scheduled beside the wasted step of the last request',
-      from: 'this.scheduler.hasRequests || this.#flights.length > 0',
-      to: 'this.scheduler.hasRequests',
+      from: 'if (this.scheduler.hasRequests || this.#flights.length > 0)',
+      to: 'if (this.scheduler.hasRequests)',
     },
     {
       id: 'one-step-ahead-only',
