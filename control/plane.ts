@@ -189,6 +189,7 @@ class Plane implements InspectablePlane {
     this.#drainAgain = true;
     if (this.#isDraining) return;
     this.#isDraining = true;
+    this.router.bookings.settle(nowMs);
     while (this.#drainAgain) {
       this.#drainAgain = false;
       for (let one = room.next(); one !== undefined; one = room.next()) {

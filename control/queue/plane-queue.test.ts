@@ -145,6 +145,19 @@ test('requests wait for a worker that is not ready, and a pin to a lost rank fai
   expect(plane.waiting).toBe(0);
 });
 
+test('where prefill is modelled, a rank is free as soon as enough of it has melted', () => {
+  const heard = new Heard();
+  const router = { preset: 'dynamo-kv@1', params: { modelPrefill: true } };
+  const plane = createPlane({ ...options(FCFS, heard, new BranchTable()), router });
+  for (let rank = 0; rank < 2; rank++) join(plane, rank);
+  for (let i = 0; i < 3; i++) ask(plane, i, 0);
+  const report = (nowMs: number) => plane.report({ rank: 0, asOfMs: nowMs, waiting: 0, running: 1, kvUsage: 0 }, nowMs);
+  report(29);
+  expect(plane.waiting).toBe(1);
+  report(31);
+  expect([plane.waiting, heard.dispatched.length]).toEqual([0, 3]);
+});
+
 test('a pinned request waits for its rank in a lane of its own and holds up nobody else', () => {
   const { plane, heard } = world(FCFS);
   ask(plane, 0, 0, { pin: 0 });
