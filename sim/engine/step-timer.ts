@@ -77,4 +77,6 @@ export interface RunCurve {
   stepsWithin(withinMs: number): number;
   /** Duration of step k (0-based), ms; bit-equal to stepMs of a batch with the same sequences. */
   runStepMs(k: number): number;
+  /** Number of steps from step k on, >= 1, whose durations lie on a straight line within 1e-6 of a step: what a token gap may be off by. */
+  straightSteps(k: number): number;
 }

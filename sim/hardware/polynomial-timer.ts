@@ -35,7 +35,8 @@ const PIECES = 3;
 export class PolynomialTimer implements StepTimer, RunCurve {
   readonly run: RunSegments = { u0: 0, v0: 0, split: Infinity, u1: 0, v1: 0 };
   readonly requestMs: number;
-  readonly regime: Regime = 'calibrated';
+  /** Nothing of ours was ever compared with hardware through these times. */
+  readonly regime: Regime = 'fit-only';
   readonly curve: RunCurve = this;
   readonly #times: PolynomialTimes;
   readonly #poolTokens: number;
@@ -108,6 +109,16 @@ export class PolynomialTimer implements StepTimer, RunCurve {
 
   runStepMs(k: number): number {
     return this.#decodeMs(this.#kvTokens + k * this.#seqs);
+  }
+
+  straightSteps(k: number): number {
+    let i = 0;
+    while (k >= this.#from[i + 1]!) i++;
+    const left = this.#from[i + 1]! - k;
+    // A chord over n steps is off by at most w n^2 / 8.
+    const bend = Math.abs(this.#w[i]!);
+    if (bend === 0) return left;
+    return Math.max(1, Math.min(left, Math.floor(Math.sqrt((8e-6 * this.runStepMs(k)) / bend))));
   }
 
   #decodeMs(kvTokens: number): number {

@@ -90,6 +90,29 @@ describe.each(timers)('step timer: %s', (_name, create) => {
     );
   });
 
+  it('lays the steps of a run on straight lines that hardly leave them', () => {
+    const timer = create();
+    fc.assert(
+      fc.property(run, ({ seqs, length, steps }) => {
+        timer.startRun(seqs, seqs * length, length);
+        const { curve } = timer;
+        if (curve === undefined) return;
+        for (let k = 0; k < steps; ) {
+          const end = Math.min(steps, k + curve.straightSteps(k));
+          expect(end).toBeGreaterThan(k);
+          const first = curve.runStepMs(k);
+          const growth = end === k + 1 ? 0 : (curve.runStepMs(end - 1) - first) / (end - 1 - k);
+          for (let j = k; j < end; j++) {
+            const ms = curve.runStepMs(j);
+            expect(Math.abs(first + (j - k) * growth - ms)).toBeLessThanOrEqual(1.001e-6 * first);
+          }
+          k = end;
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   it('inverts its run', () => {
     const timer = create();
     fc.assert(

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { PolynomialTimer } from '../../hardware/polynomial-timer.ts';
 import { AffineTimer } from '../worker-fixtures.ts';
 import { DecodeRun } from './decode-run.ts';
 import { DecodeSet } from './decode-set.ts';
@@ -37,6 +38,34 @@ describe('a decode run (M14)', () => {
     const run = new DecodeRun();
     run.begin(new AffineTimer({ baseMs: 8.5, kvMs: 2 ** -10, floorMs: 9 }), 4, 256, 64, 200, 16, 2);
     expect([run.endMs(100), run.stepsBy(16 + 2 * 902.4609375)]).toEqual([16 + 2 * 902.4609375, 100]);
+  });
+});
+
+describe('a decode run whose steps bend', () => {
+  const timer = new PolynomialTimer({ prefill: [0, 0, 1], decode: [-30, 60, -5], floorMs: 7 }, 100_000);
+  const curved = (steps: number): DecodeRun => {
+    const run = new DecodeRun();
+    run.begin(timer, 16, 10_000, 900, steps, 5, 2);
+    return run;
+  };
+
+  it('agrees with its own times everywhere', () => {
+    const run = curved(2000);
+    expect(run.stepsBy(1e9)).toBe(2000);
+    for (let n = 1; n <= 2000; n += 37) expect([run.stepsBy(run.endMs(n)), run.stepsBy(run.endMs(n) - 1e-6)]).toEqual([n, n - 1]);
+  });
+
+  it('has straight segments that cover every step once and add up to its time', () => {
+    const run = curved(2000);
+    let segments = 0;
+    let ms = 0;
+    for (let k = 0; k < 2000; segments++) {
+      const n = run.segmentEnd(k) - k;
+      ms += n * run.stepMs(k) + ((n * (n - 1)) / 2) * run.growthMs(k);
+      k += n;
+    }
+    expect(segments).toBeLessThan(200);
+    expect(Math.abs(ms / (run.endMs(2000) - 5) - 1)).toBeLessThan(1e-6);
   });
 });
 

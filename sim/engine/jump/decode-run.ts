@@ -107,12 +107,15 @@ export class DecodeRun {
 
   /** Increment from step k to k + 1 inside its segment, and the last step + 1 of that segment. */
   growthMs(k: number): number {
-    if (this.curve !== null) return 0;
+    if (this.curve !== null) {
+      const last = this.segmentEnd(k) - 1;
+      return last === k ? 0 : ((this.curve.runStepMs(last) - this.curve.runStepMs(k)) / (last - k)) * this.factor;
+    }
     return (k < this.split ? this.v0 : this.v1) * this.factor;
   }
 
   segmentEnd(k: number): number {
-    if (this.curve !== null) return k + 1;
+    if (this.curve !== null) return Math.min(k + this.curve.straightSteps(k), this.steps);
     return k < this.split && this.split < this.steps ? this.split : this.steps;
   }
 }
