@@ -159,7 +159,7 @@ function notes(results: readonly PeerResult[], peers: string): string[] {
     'AISimulate: same step times, blocks and limits; arrivals not before the recorded time; no tiers, retention or intervals',
     'inference-lab: roofline step times, no message delays; sessions are linear chains, so sub-agents start at once beside their parents',
     'inference-lab: Mooncake rows are joined to chains that start evenly over the hour; its routers read worker state without delay',
-    'kvcache-simulator: hits of one cache of the whole fleet in file order; no time, workers or router',
+    'kvcache-simulator: hits of one cache (of one worker) in file order, second half of the requests; no time, workers or router',
     ...[...missing].map((name) => `${name} is not installed: bash bench/peers/setup.sh (into ${peers})`),
   ];
 }

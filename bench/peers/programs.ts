@@ -185,13 +185,25 @@ output_len_dist = { type = "fixed", value = 1 }
 `;
 }
 
-/** One budget of about 8 workers' memory, one policy: the least it can be asked for. */
+/** KV bytes of a token of DeepSeek V3 in bf16, as kvcache-simulator counts them. */
+const DEEPSEEK_TOKEN_BYTES = 70_272;
+
+/** The cache of one worker and one policy. That of eight would hold the first half of the trace, and such a budget is not reported. */
 function kvcacheSimulator({ peers, inputs }: PeerPlaces): Invocation {
-  const gib = Math.round((8 * BLOCKS * BLOCK_TOKENS.mooncake * TOKEN_BYTES) / 2 ** 30);
+  const gib = (BLOCKS * BLOCK_TOKENS.mooncake * DEEPSEEK_TOKEN_BYTES) / 2 ** 30;
   const settings = ['--model', 'deepseek-v3', '--block-size', '512', '--policies', 'lru', '--budgets-gib', String(gib), '--no-progress'];
   return {
     command: [join(peers, 'venv/bin/kvcache-simulator'), 'run', '--trace', inputs.mooncake, ...settings, '--format', 'json'],
     limitS: 300,
-    read: () => ({ requests: null, hitShare: null }),
+    read: (stdout) => {
+      const { metadata, points } = JSON.parse(stdout) as HitReport;
+      return { requests: metadata.requestCount, hitShare: points[0]?.results.lru.hitRate ?? null };
+    },
   };
+}
+
+/** The part of kvcache-simulator's report that is read. */
+interface HitReport {
+  readonly metadata: { readonly requestCount: number };
+  readonly points: readonly { readonly results: { readonly lru: { readonly hitRate: number } } }[];
 }
