@@ -242,8 +242,8 @@ class Plane implements InspectablePlane {
     }
     const { request, rank } = flight;
     this.#flights.delete(attempt);
-    this.router.ended(attempt, nowMs);
     if (end.status !== 'finished') this.router.withdraw(request, rank, flight.dispatchedMs);
+    this.router.ended(attempt, nowMs);
     if (this.retention !== null) {
       const { session } = request;
       this.retention.on({ kind: 'finished', session, rank, request, end, pause: pauseAfter(end), nowMs }, this.#act);

@@ -4,7 +4,9 @@ import { compilePolicy, type Policy, paramsSchema } from './policy.ts';
 import type { PolicyDocument } from './policy-document.ts';
 import aibrixPrefix1 from './presets/aibrix-prefix@1.json' with { type: 'json' };
 import dynamoKv1 from './presets/dynamo-kv@1.json' with { type: 'json' };
+import dynamoKvLru1 from './presets/dynamo-kv-lru@1.json' with { type: 'json' };
 import dynamoKvStaged1 from './presets/dynamo-kv-staged@1.json' with { type: 'json' };
+import dynamoKvTtl1 from './presets/dynamo-kv-ttl@1.json' with { type: 'json' };
 import dynamoLmetric1 from './presets/dynamo-lmetric@1.json' with { type: 'json' };
 import dynamoLoadAware1 from './presets/dynamo-load-aware@1.json' with { type: 'json' };
 import leastRequests1 from './presets/least-requests@1.json' with { type: 'json' };
@@ -41,6 +43,8 @@ const DOCUMENTS = [
   powerOfTwo1,
   sessionHash1,
   dynamoKv1,
+  dynamoKvTtl1,
+  dynamoKvLru1,
   dynamoLoadAware1,
   dynamoLmetric1,
   dynamoKvStaged1,

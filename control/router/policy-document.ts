@@ -66,13 +66,18 @@ export interface ParamSchema {
 
 export type ParamValue = number | boolean | null;
 
+export type IndexMode = 'events' | 'approximate' | 'lru' | 'none';
+
 /** How the index of a policy is fed. */
 export interface IndexDocument {
-  readonly mode: 'events' | 'approximate' | 'none';
+  /** `approximate`: own decisions count for a time; `lru`: up to the capacity of their rank. */
+  readonly mode: IndexMode;
   /** Approximate mode: time to live of an entry. */
   readonly ttlSec?: Value;
-  /** Approximate mode: entries above which it is pruned to 80 %. */
-  readonly maxBlocks?: Value;
+  /** Approximate mode: entries above which it is pruned to 80 %; null = never. */
+  readonly maxBlocks?: Value | null;
+  /** Approximate mode: expiries are rounded up to multiples of this, counted from the rank's first insert; default 0 = exact. */
+  readonly bucketMs?: Value;
   /** Events mode: own decisions count for so long; null or 0 = off. */
   readonly predictedTtlSec?: Value | null;
 }

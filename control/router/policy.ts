@@ -10,6 +10,7 @@ import type {
   Direction,
   FilterDocument,
   GateDocument,
+  IndexMode,
   NormDocument,
   OnEmpty,
   ParamSchema,
@@ -96,9 +97,11 @@ export interface Policy {
   readonly ties: { readonly mode: TieMode; readonly eps: number };
   readonly constants: FeatureConstants;
   readonly index: {
-    readonly mode: 'events' | 'approximate' | 'none';
+    readonly mode: IndexMode;
     readonly ttlMs: number;
+    /** Infinite = never pruned. */
     readonly maxBlocks: number;
+    readonly bucketMs: number;
     readonly predictedTtlMs: number;
   };
   readonly load: {
@@ -386,15 +389,21 @@ class Compiler {
 
   #index(): Policy['index'] {
     const index = this.#document.index;
-    this.#keys(index, 'index', ['mode', 'ttlSec', 'maxBlocks', 'predictedTtlSec']);
-    if (!['events', 'approximate', 'none'].includes(index.mode)) {
-      this.#problem('E_ENUM', 'index.mode', `got ${JSON.stringify(index.mode)}, expected events, approximate or none`);
+    this.#keys(index, 'index', ['mode', 'ttlSec', 'maxBlocks', 'bucketMs', 'predictedTtlSec']);
+    if (!['events', 'approximate', 'lru', 'none'].includes(index.mode)) {
+      this.#problem('E_ENUM', 'index.mode', `got ${JSON.stringify(index.mode)}, expected events, approximate, lru or none`);
     }
     const predicted = index.predictedTtlSec === undefined ? null : this.#param(index.predictedTtlSec, 'index.predictedTtlSec');
     return {
       mode: index.mode,
       ttlMs: 1000 * (index.ttlSec === undefined ? 120 : this.#number(index.ttlSec, 'index.ttlSec')),
-      maxBlocks: index.maxBlocks === undefined ? 2 ** 20 : this.#number(index.maxBlocks, 'index.maxBlocks'),
+      maxBlocks:
+        index.maxBlocks === null
+          ? Number.POSITIVE_INFINITY
+          : index.maxBlocks === undefined
+            ? 2 ** 20
+            : this.#number(index.maxBlocks, 'index.maxBlocks'),
+      bucketMs: index.bucketMs === undefined ? 0 : this.#number(index.bucketMs, 'index.bucketMs'),
       predictedTtlMs: typeof predicted === 'number' ? 1000 * predicted : 0,
     };
   }

@@ -5,6 +5,7 @@
 import type { BranchTable } from '../blocks.ts';
 import { ApproximateIndex } from '../index/approximate-index.ts';
 import { BranchIndex, type CopyMode } from '../index/branch-index.ts';
+import { LruIndex } from '../index/lru-index.ts';
 import { clearMatch, matchColumns } from '../index/match-columns.ts';
 import { PredictingIndex } from '../index/predicting-index.ts';
 import type { AttemptId, KvEventBatch, Millis, PrefixIndex, RankId, RouteRequest, WorkerChange, WorkerReport } from '../ports.ts';
@@ -68,6 +69,8 @@ export class ScoringRouter implements FeatureSource {
   /** Scratch by rank. */
   #shared = new Float64Array(16);
   #estimated = new Float64Array(16);
+  /** Running attempts that an index with a capacity holds blocks for. */
+  readonly #held = new Map<AttemptId, RouteRequest>();
   readonly #booking: BookingRequest = {
     attempt: 0,
     rank: 0,
@@ -126,6 +129,10 @@ export class ScoringRouter implements FeatureSource {
     this.table.change(change);
     if (this.table.blockTokens > 0) this.bookings.blockTokens = this.table.blockTokens;
     this.#widen(this.table.count);
+    const { facts } = change;
+    if (facts !== undefined && facts.hbmBlocks > 0 && this.index instanceof LruIndex) {
+      this.index.setCapacity(change.rank, facts.hbmBlocks + facts.hostBlocks);
+    }
     if (change.state !== 'lost' && change.state !== 'restarted') return;
     this.index.dropRank(change.rank);
     this.bookings.dropRank(change.rank);
@@ -227,6 +234,7 @@ export class ScoringRouter implements FeatureSource {
     if (this.policy.load.modelPrefill) booking.prefillMs = this.#prefillMs(rank, request.promptTokens, booking.uncachedTokens);
     this.bookings.book(booking, nowMs);
     this.index.placed(rank, request.branch, request.depthBlocks, nowMs);
+    this.#hold(request, rank);
     this.engine.booked();
   }
 
@@ -245,17 +253,35 @@ export class ScoringRouter implements FeatureSource {
 
   progress(attempt: AttemptId, outputTokens: number, nowMs: Millis): void {
     this.bookings.progress(attempt, outputTokens, nowMs);
+    const request = this.#held.get(attempt);
+    if (request !== undefined && this.index instanceof LruIndex) {
+      this.index.resize(attempt, this.#privateBlocks(request, request.promptTokens + outputTokens));
+    }
   }
 
   ended(attempt: AttemptId, nowMs?: Millis): void {
     this.bookings.free(attempt, nowMs);
+    if (this.index instanceof LruIndex) this.index.release(attempt);
+    this.#held.delete(attempt);
   }
 
-  /** A dispatch came to nothing: what was predicted of it is forgotten. */
+  /** A dispatch came to nothing: what was predicted of it is forgotten. Told before its end. */
   withdraw(request: RouteRequest, rank: RankId, dispatchedMs: Millis): void {
     if (this.index instanceof PredictingIndex || this.index instanceof ApproximateIndex) {
       this.index.unplaced(rank, request.branch, request.depthBlocks, dispatchedMs);
-    }
+    } else if (this.index instanceof LruIndex) this.index.release(request.attempt, true);
+  }
+
+  /** An index with a capacity counts what a running attempt holds, its unidentified blocks too. */
+  #hold(request: RouteRequest, rank: RankId): void {
+    if (!(this.index instanceof LruIndex)) return;
+    this.#held.set(request.attempt, request);
+    const privateBlocks = this.#privateBlocks(request, request.promptTokens);
+    this.index.acquire(request.attempt, rank, request.branch, request.depthBlocks, privateBlocks);
+  }
+
+  #privateBlocks(request: RouteRequest, tokens: number): number {
+    return Math.max(0, Math.ceil(tokens / Math.max(1, this.table.blockTokens)) - request.depthBlocks);
   }
 
   #read(request: RouteRequest, nowMs: Millis): void {
@@ -306,8 +332,10 @@ export class ScoringRouter implements FeatureSource {
 function createIndex(policy: Policy, environment: RouterEnvironment): PrefixIndex {
   const { branches, copies = 'count' } = environment;
   if (policy.index.mode === 'approximate') {
-    return new ApproximateIndex(branches, { ttlMs: policy.index.ttlMs, maxBlocks: policy.index.maxBlocks });
+    const { ttlMs, maxBlocks, bucketMs } = policy.index;
+    return new ApproximateIndex(branches, { ttlMs, maxBlocks, bucketMs });
   }
+  if (policy.index.mode === 'lru') return new LruIndex(branches);
   const index = new BranchIndex(branches, { copies });
   return policy.index.predictedTtlMs > 0 ? new PredictingIndex(branches, index, policy.index.predictedTtlMs) : index;
 }
