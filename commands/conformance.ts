@@ -43,10 +43,12 @@ function openLines({ notReplayed }: ConformanceReport): string[] {
 }
 
 function ruleLines(report: ConformanceReport): string[] {
-  const used = new Set(report.families.flatMap((f) => Object.keys(f.explained)));
+  const used = new Map<string, number>();
+  for (const { explained } of report.families)
+    for (const [rule, count] of Object.entries(explained)) used.set(rule, (used.get(rule) ?? 0) + count);
   return report.suites.flatMap(({ rules }) =>
     Object.entries(rules)
       .filter(([rule]) => used.has(rule))
-      .flatMap(([rule, text]) => wrap(`${rule}: ${text}`, 100, 2)),
+      .flatMap(([rule, text]) => wrap(`${rule} (${used.get(rule)}): ${text}`, 100, 2)),
   );
 }

@@ -19,7 +19,7 @@ function short(text: string): void {
 /** Runs a line as a shell would in a folder that looks like the project's; simulations are cut to one small replication. */
 function typed(line: string): Promise<Outcome> {
   const cwd = emptyFolder();
-  for (const name of ['traces', 'scenarios']) symlinkSync(join(ROOT, name), join(cwd, name));
+  for (const name of ['traces', 'scenarios', 'bench']) symlinkSync(join(ROOT, name), join(cwd, name));
   const [command, ...filters] = line.split(' | ');
   const cut = SIMULATES.test(line) ? `${command} --reps 1 --set workload.sessions=3 --out out` : command!;
   const script = `kvcast() { node '${CLI}' "$@"; }\n${[cut, ...filters.filter(() => hasJq)].join(' | ')}`;

@@ -33,7 +33,7 @@ describe('a family', () => {
     });
   });
   it('is one line with the first difference', () => {
-    expect(familyLine(report)).toBe('suite family: equal 1 of 4 · 1 held · first: three op 1 cost: got 1.5, expected [2]');
+    expect(familyLine(report)).toBe('suite family: equal 1 of 4 · 1 by rule · first: three op 1 cost: got 1.5, expected [2]');
     expect(familyLine(replayFamily('s', { name: 'f', replay: () => cases.slice(0, 1) }))).toBe('s f: equal 1 of 1');
   });
 });

@@ -130,11 +130,11 @@ function known(name: string): string {
   });
 }
 
-/** `suite family: equal N of M · K stronger-rule` and, if any differ, the first differing field of the first differing case. */
+/** `suite family: equal N of M · K by rule` and, if any differ, the first differing field of the first differing case. */
 export function familyLine(report: FamilyReport): string {
   const { suite, family, equal, cases, explained, firstDifference: first } = report;
-  const parts = Object.entries(explained).map(([rule, count]) => ` · ${count} ${rule}`);
-  const line = `${suite} ${family}: equal ${equal} of ${cases}${parts.join('')}`;
+  const byRule = Object.values(explained).reduce((sum, count) => sum + count, 0);
+  const line = `${suite} ${family}: equal ${equal} of ${cases}${byRule === 0 ? '' : ` · ${byRule} by rule`}`;
   if (first?.difference === undefined) return line;
   const { field, got, expected } = first.difference;
   return `${line} · first: ${first.id} ${field}: got ${shown(got)}, expected ${shown(expected)}`;
