@@ -90,14 +90,14 @@ export async function conform(
     const suite = await SUITES[wanted]!();
     const places =
       folder === undefined ? [shippedFolder(packageRoot, wanted)] : [folder, join(folder, wanted), join(folder, wanted, 'vectors')];
-    const place = places.find((p) => suite.families(p).length > 0);
-    if (place === undefined) {
+    const found = places.map((place) => ({ place, families: suite.families(place) })).find((f) => f.families.length > 0);
+    if (found === undefined) {
       if (name === undefined && folder !== undefined) continue;
       throw nothingFound(wanted, places[0]!);
     }
     suites.push(suite);
-    for (const file of suite.notReplayed?.(place) ?? []) notReplayed.push({ suite: wanted, ...file });
-    for (const family of suite.families(place)) {
+    for (const file of suite.notReplayed?.(found.place) ?? []) notReplayed.push({ suite: wanted, ...file });
+    for (const family of found.families) {
       await family.prepare?.();
       const report = replayFamily(wanted, family);
       families.push(report);

@@ -4,8 +4,18 @@ import { join } from 'node:path';
 import { UserError } from '../../../control/user-error.ts';
 import { readRecording, recordingFile } from '../recording-file.ts';
 
+/** What a simulation answered to a request. Times ms. */
+export interface ReplayedRow {
+  readonly firstAdmitMs: number;
+  readonly ttftMs: number;
+  readonly e2eMs: number;
+  readonly reusedTokens: number;
+  readonly admissions: number;
+  readonly worker: number;
+}
+
 /** One request as AISimulate replayed it. Times ms, lengths tokens. */
-export interface RecordedRow {
+export interface RecordedRow extends ReplayedRow {
   /** Name in agent traces; '' in Mooncake traces. */
   readonly id: string;
   /** Line in the file, from 1. */
@@ -13,12 +23,6 @@ export interface RecordedRow {
   readonly arrivalMs: number;
   readonly inTokens: number;
   readonly outTokens: number;
-  readonly firstAdmitMs: number;
-  readonly ttftMs: number;
-  readonly e2eMs: number;
-  readonly reusedTokens: number;
-  readonly admissions: number;
-  readonly worker: number;
 }
 
 /** A request of an input file. */

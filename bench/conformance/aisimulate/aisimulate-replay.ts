@@ -15,7 +15,7 @@ import type { Trace } from '../../../traces/columns.ts';
 import { pushRun } from '../../../traces/run-list.ts';
 import { emptyAgent, emptyRequest, emptySession } from '../../../traces/session-draft.ts';
 import { TraceBuilder } from '../../../traces/trace-builder.ts';
-import type { RecordedTiming } from './aisimulate-recording.ts';
+import type { RecordedTiming, ReplayedRow } from './aisimulate-recording.ts';
 import { RoundedMeansTimer } from './rounded-means-timer.ts';
 
 /** A request to replay. Ids are unique in the whole run. */
@@ -24,16 +24,6 @@ export interface ReplayRequest {
   readonly inTokens: number;
   readonly outTokens: number;
   readonly ids: readonly number[];
-}
-
-/** What the simulation answered to a request. */
-export interface ReplayedRow {
-  readonly firstAdmitMs: number;
-  readonly ttftMs: number;
-  readonly e2eMs: number;
-  readonly reusedTokens: number;
-  readonly admissions: number;
-  readonly worker: number;
 }
 
 /** Settings of a run that the recordings do not all share. */

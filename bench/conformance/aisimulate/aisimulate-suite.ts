@@ -1,7 +1,7 @@
 /** Conformance with AISimulate: times and reuse per request of an independent simulator. */
 import type { CaseOutcome, ConformanceSuite, Difference, Family } from '../suite.ts';
-import { type RecordedRow, type RecordedRun, readInput, readRows, recordedRuns } from './aisimulate-recording.ts';
-import { type ReplayedRow, type ReplaySettings, replayRequests } from './aisimulate-replay.ts';
+import { type RecordedRow, type RecordedRun, type ReplayedRow, readInput, readRows, recordedRuns } from './aisimulate-recording.ts';
+import { type ReplaySettings, replayRequests } from './aisimulate-replay.ts';
 import { type RecordedRequest, recordedRequests, sortKey } from './recorded-requests.ts';
 
 /** Tolerances: constants add up exactly, polynomials differ in the last digits of their coefficients. */
