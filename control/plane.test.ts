@@ -161,3 +161,39 @@ test('a full record explains the score and repeats the choice', () => {
     }
   }
 });
+
+test('a retention policy is woken at the time it asks for, once, and hears why a session ended or shrank', () => {
+  const told: unknown[] = [];
+  const woken: number[] = [];
+  const retention: RetentionPolicy & { wakeMs: number } = {
+    name: 'spy',
+    deployable: 'yes',
+    wakeMs: Number.POSITIVE_INFINITY,
+    on(event) {
+      if (event.kind === 'closed') told.push([event.kind, event.reason]);
+      else if (event.kind === 'compacted') told.push([event.kind, event.keptTokens]);
+      else told.push([event.kind, event.kind === 'tick' ? event.nowMs : 0]);
+      this.wakeMs = event.kind === 'compacted' ? 500 : Number.POSITIVE_INFINITY;
+    },
+    settled: () => undefined,
+  };
+  const { plane, heard } = world('round-robin@1', { retention });
+  heard.wakeAt = (tMs?: number): void => void woken.push(tMs!);
+  plane.hint({ kind: 'sessionCompacted', session: 0 }, 1);
+  plane.hint({ kind: 'sessionCompacted', session: 0, keptTokens: 64 }, 2);
+  plane.timer(100);
+  plane.timer(500);
+  plane.timer(501);
+  plane.hint({ kind: 'sessionClosed', session: 0 }, 600);
+  plane.request(routeRequest({ attempt: 1 }), 700);
+  plane.ended(1, { ...FINISHED, sessionFinal: true }, 800);
+  expect(told).toEqual([
+    ['compacted', 64],
+    ['tick', 500],
+    ['closed', 'explicit'],
+    ['dispatched', 0],
+    ['finished', 0],
+    ['closed', 'final'],
+  ]);
+  expect(woken).toEqual([500, 500]);
+});

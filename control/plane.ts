@@ -21,6 +21,7 @@ import type {
   RankId,
   RecordLevel,
   Refusal,
+  RetentionEvent,
   RetentionPolicy,
   RouteRequest,
   WorkerChange,
@@ -222,7 +223,7 @@ class Plane implements InspectablePlane {
     router.book(request, rank, nowMs);
     this.#flights.set(request.attempt, { request, rank, dispatchedMs: nowMs });
     this.#effects.dispatch(request, placement);
-    this.retention?.on({ kind: 'dispatched', session: request.session, rank, request, nowMs }, this.#act);
+    if (this.retention !== null) this.#tell(this.retention, { kind: 'dispatched', session: request.session, rank, request, nowMs });
   }
 
   firstToken(attempt: AttemptId, nowMs: Millis): void {
@@ -246,8 +247,8 @@ class Plane implements InspectablePlane {
     this.router.ended(attempt, nowMs);
     if (this.retention !== null) {
       const { session } = request;
-      this.retention.on({ kind: 'finished', session, rank, request, end, pause: pauseAfter(end), nowMs }, this.#act);
-      if (end.sessionFinal === true) this.retention.on({ kind: 'closed', session, nowMs }, this.#act);
+      this.#tell(this.retention, { kind: 'finished', session, rank, request, end, pause: pauseAfter(end), nowMs });
+      if (end.sessionFinal === true) this.#tell(this.retention, { kind: 'closed', session, reason: 'final', nowMs });
     }
     this.#drain(nowMs);
   }
@@ -256,7 +257,8 @@ class Plane implements InspectablePlane {
     if (change.facts !== undefined) this.#facts[change.rank] = change.facts;
     this.router.worker(change);
     if (change.state === 'lost') this.feed.forget(change.rank);
-    if (change.state === 'lost' || change.state === 'restarted') this.retention?.on({ kind: 'lost', rank: change.rank, nowMs }, this.#act);
+    const isCold = change.state === 'lost' || change.state === 'restarted';
+    if (isCold && this.retention !== null) this.#tell(this.retention, { kind: 'lost', rank: change.rank, nowMs });
     this.#drain(nowMs);
   }
 
@@ -271,7 +273,18 @@ class Plane implements InspectablePlane {
   }
 
   hint(hint: KvHint, nowMs: Millis): void {
-    if (hint.kind === 'sessionClosed') this.retention?.on({ kind: 'closed', session: hint.session, nowMs }, this.#act);
+    if (this.retention === null) return;
+    const { kind, session, keptTokens } = hint;
+    if (kind === 'sessionClosed') this.#tell(this.retention, { kind: 'closed', session, reason: 'explicit', nowMs });
+    if (kind === 'sessionCompacted' && keptTokens !== undefined) {
+      this.#tell(this.retention, { kind: 'compacted', session, keptTokens, nowMs });
+    }
+  }
+
+  #tell(retention: RetentionPolicy, event: RetentionEvent): void {
+    retention.on(event, this.#act);
+    const { wakeMs } = retention;
+    if (wakeMs !== undefined && wakeMs < Number.POSITIVE_INFINITY) this.#effects.wakeAt(wakeMs);
   }
 
   settled(action: ActionId, outcome: ActionOutcome, nowMs: Millis): void {
@@ -283,6 +296,11 @@ class Plane implements InspectablePlane {
 
   timer(nowMs: Millis): void {
     this.router.bookings.expire(nowMs);
+    const { retention } = this;
+    if (retention?.wakeMs !== undefined && retention.wakeMs < Number.POSITIVE_INFINITY) {
+      if (retention.wakeMs <= nowMs) this.#tell(retention, { kind: 'tick', nowMs });
+      else this.#effects.wakeAt(retention.wakeMs);
+    }
     const room = this.#room;
     if (room === null) return;
     this.#drain(nowMs);

@@ -217,10 +217,25 @@ export interface KvHint {
   readonly untilMs?: Millis;
 }
 
-/** How strongly a claim holds: `soft` = class 3, `lease` = class 4 of the victim order (retention specification 4.1). */
-export type Hardness = 'soft' | 'lease';
+/**
+ * How strongly a pin holds, by class of the victim order (retention specification 4.1): `reference` = 2, the path of a live session,
+ * a mark of its own beside a claim; `soft` = 3 and `lease` = 4, the claims.
+ */
+export type Hardness = 'reference' | 'soft' | 'lease';
 
-/** An action addressed to one rank. Ranges are blocks [fromBlocks, toBlocks) of the chain (branch, toBlocks). */
+/**
+ * Where blocks stand when the last of their marks ends by time: at their true last access, behind or in front of all others of class 1
+ * (`front` = class 0), or nowhere (`drop`: they leave the cache).
+ */
+export type OnExpiry = 'trueLastAccess' | 'back' | 'front' | 'drop';
+
+/** Why blocks become garbage; told apart by miss attribution (retention specification 13.3, 4c). */
+export type ReleaseReason = 'closed' | 'superseded' | 'compacted' | 'timeout' | 'explicit';
+
+/**
+ * An action addressed to one rank. Ranges are blocks [fromBlocks, toBlocks) of the chain (branch, toBlocks). What an engine cannot
+ * do it answers with `rejected`, reason `unsupported`, and changes nothing. Rules of the marks: docs/adr/0009.
+ */
 export interface KvAction {
   readonly id: ActionId;
   readonly verb: 'pin' | 'retain' | 'prefetch' | 'demote' | 'share';
@@ -229,16 +244,29 @@ export interface KvAction {
   readonly branch: BranchId;
   readonly fromBlocks: Blocks;
   readonly toBlocks: Blocks;
-  /** Absolute deadline; a claim protects up to and including it. */
+  /** Absolute deadline; a mark holds up to and including it. Finite for a pin; Infinity = without end, for a retain only. */
   readonly untilMs: Millis;
+  /** Of a pin; other verbs ignore it. */
   readonly hardness: Hardness;
   /** How an existing deadline combines with this one. */
   readonly mode: 'max' | 'replace' | 'fixed';
-  /** `drop`: blocks leave the cache at the deadline; else they fall back to their true last access (retention 7). */
-  readonly onExpiry: 'trueLastAccess' | 'drop';
+  readonly onExpiry: OnExpiry;
   /** A later hit moves the deadline to hit time + refreshMs; absent = no refresh. */
   readonly refreshMs?: Millis;
   readonly tierFloor: Tier;
+  /**
+   * Of a retain: level 0..100 that orders blocks inside their class, lowest evicted first. Blocks without one have the default level
+   * of the engine, 0 unless it was told another; a retain with the default level takes the mark away.
+   */
+  readonly priority?: number;
+  /** Of a retain: how an existing level combines with this one; default `replace`. `max` keeps the higher, then the later deadline. */
+  readonly priorityMerge?: 'max' | 'replace';
+  /** Of a retain: what a later hit does to its deadline, `clear` takes it away (the level stays without end); default `keep`. */
+  readonly reclaim?: 'keep' | 'clear';
+  /** Of a demote: the tier to copy to before the source is given up; `none` (default) = garbage at once, class 0. */
+  readonly toTier?: 1 | 2 | 3 | 'none';
+  /** Of a demote: the cause; default `explicit`. */
+  readonly why?: ReleaseReason;
 }
 
 export interface ActionOutcome {
@@ -376,7 +404,11 @@ export type RetentionEvent =
       readonly pause: PauseKind;
       readonly nowMs: Millis;
     }
-  | { readonly kind: 'closed'; readonly session: SessionId; readonly nowMs: Millis }
+  | { readonly kind: 'closed'; readonly session: SessionId; readonly reason?: 'final' | 'explicit'; readonly nowMs: Millis }
+  /** The client rewrote its context: of the session's prompts only the first `keptTokens` will be sent again. */
+  | { readonly kind: 'compacted'; readonly session: SessionId; readonly keptTokens: Tokens; readonly nowMs: Millis }
+  /** The time a policy asked for by {@link RetentionPolicy.wakeMs} has come. */
+  | { readonly kind: 'tick'; readonly nowMs: Millis }
   | { readonly kind: 'lost'; readonly rank: RankId; readonly nowMs: Millis };
 
 /** Turns events into actions. Deterministic; sees past and present only. */
@@ -384,6 +416,8 @@ export interface RetentionPolicy {
   readonly name: string;
   /** yes | needs <engine feature> | simulation only; repeated in reports. */
   readonly deployable: string;
+  /** When it wants a `tick`; Infinity or absent = never. Read after every event. */
+  readonly wakeMs?: Millis;
   on(event: RetentionEvent, act: (action: Omit<KvAction, 'id'>) => void): void;
   settled(action: KvAction, outcome: ActionOutcome, nowMs: Millis): void;
 }

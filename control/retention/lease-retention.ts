@@ -85,7 +85,7 @@ export class LeaseRetention implements RetentionPolicy {
     if (event.kind === 'dispatched') this.#dispatched(event.rank, event.request, event.nowMs);
     else if (event.kind === 'finished') this.#finished(event, act);
     else if (event.kind === 'closed') this.#closed(event.session, event.nowMs, act);
-    else this.#held?.lost(event.rank);
+    else if (event.kind === 'lost') this.#held?.lost(event.rank);
   }
 
   settled(action: KvAction, outcome: ActionOutcome, nowMs: Millis): void {

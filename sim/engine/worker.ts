@@ -59,7 +59,8 @@
  *   Taking one breaks its claim: `claimBroken` once per allocation and maximal run of equal session in victim order, called at the
  *   allocation. A claim ends without a count when its copy is dropped by a crash.
  * - `demote` ends the claims of the range's copies and makes them class 0; a hit makes a copy class 1 again. accepted | clipped | missing.
- * - `retain`, `share`: rejected `unsupported`. Any action on a crashed worker: rejected `down`. An empty or impossible range: `invalid`.
+ * - `retain`, `share`, `pin` with hardness reference or onExpiry back or front, `demote` to a tier: rejected `unsupported`. Any action
+ *   on a crashed worker: rejected `down`. An empty or impossible range: `invalid`.
  * - `prefetch`: the host continuation after the resident prefix, inside the range; missing if none; rejected `unsupported` without
  *   host tier, `progress` if free - claimed - blocks < 10 % of usable. It allocates like a request, holds its blocks hash-less during the
  *   transfer, then enters them in the cache, releases them (tail first) and settles accepted or clipped. A request that cannot

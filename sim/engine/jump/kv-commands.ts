@@ -1,7 +1,7 @@
 /** Execution of the control plane's KV actions at one worker; the rules stand in the worker port. */
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
-import { outcomeOf } from '../action-outcome.ts';
+import { isSupported, outcomeOf } from '../action-outcome.ts';
 import type { HbmPool } from './hbm-pool.ts';
 import type { HostTraffic } from './host-traffic.ts';
 import { LEASE, SOFT } from './segment-columns.ts';
@@ -24,9 +24,9 @@ export function executeCommand(action: KvAction, tMs: number, scene: CommandScen
   if (branch < 0 || branch >= branches.count || toBlocks > branches.end(branch)) return rejected('invalid');
   if (verb === 'pin' && !(action.untilMs >= tMs && action.untilMs < Number.POSITIVE_INFINITY)) return rejected('invalid');
   if (scene.isDown) return rejected('down');
+  if (!isSupported(action)) return rejected('unsupported');
   if (verb === 'demote') return outcomeOf(pool.demote(branch, fromBlocks, toBlocks), requestedBlocks);
-  if (verb === 'prefetch' && scene.host !== null) return scene.host.prefetch(action, tMs);
-  if (verb !== 'pin') return rejected('unsupported');
+  if (verb === 'prefetch') return scene.host === null ? rejected('unsupported') : scene.host.prefetch(action, tMs);
   const blocks = pool.claim(branch, fromBlocks, toBlocks, {
     mark: action.hardness === 'lease' ? LEASE : SOFT,
     untilMs: action.untilMs,

@@ -1,7 +1,7 @@
 /** Execution of the control plane's KV actions at one worker. The rules stand in worker.ts. */
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
-import { outcomeOf } from '../action-outcome.ts';
+import { isSupported, outcomeOf } from '../action-outcome.ts';
 import type { WorkerSink } from '../worker.ts';
 import { type BlockPool, type Claim, VICTIM } from './block-pool.ts';
 import { chainKeys } from './chain-keys.ts';
@@ -27,7 +27,7 @@ function execute(action: KvAction, tMs: number, scene: ActionScene): ActionOutco
   const refused = (reason: string): ActionOutcome => ({ result: 'rejected', reason, appliedBlocks: 0, requestedBlocks });
   if (!isValid(action, tMs, scene.branches)) return refused('invalid');
   if (scene.isDown) return refused('down');
-  if (action.verb === 'retain' || action.verb === 'share') return refused('unsupported');
+  if (!isSupported(action)) return refused('unsupported');
   const keys = chainKeys(scene.branches, action.branch, action.toBlocks);
   if (action.verb === 'prefetch') {
     if (scene.host === null) return refused('unsupported');
