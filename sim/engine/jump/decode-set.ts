@@ -172,7 +172,7 @@ export class DecodeSet {
   }
 
   /** Phases from `phase` on, around the circle, before the first that has members; the block size if none has. */
-  private distance(phase: number): number {
+  distance(phase: number): number {
     const { occupied, blockTokens } = this;
     let word = phase >> 5;
     let bits = occupied[word]! & (-1 << (phase & 31));

@@ -52,8 +52,8 @@ function untied(workload: WorkerCase): WorkerCase {
   return { ...workload, inputs };
 }
 
-/** A branch that two requests continue is not private to either. */
-function publishSharedLeaves({ branches, inputs }: WorkerCase): void {
+/** Makes a branch that two requests of a case continue private to neither. */
+export function publishSharedLeaves({ branches, inputs }: WorkerCase): void {
   const seen = new Set<number>();
   for (const input of inputs) {
     if (input.kind !== 'submit') continue;

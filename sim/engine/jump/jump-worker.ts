@@ -430,7 +430,14 @@ export class JumpWorker implements Worker {
     const { decode } = scheduler;
     let k = run.scheduled;
     const last = decode.iter + wanted - k;
+    // Steps before this one publish nothing on their own, whatever they do.
+    const merged = this.lazyEvents === NEVER ? 0 : Math.min(wanted, run.stepsBy(oldMs));
     for (;;) {
+      if (k < merged) {
+        const done = scheduler.bulk.cross(merged - k);
+        if (outbox.count > 0 && scheduler.bulk.crossed > 0) this.eventStep = k + scheduler.bulk.crossed;
+        k += done;
+      }
       const quiet = decode.stepsToCrossing();
       k += quiet;
       if (k >= wanted) break;

@@ -12,6 +12,7 @@
 import { BRANCH_PRIVATE, type BranchTable } from '../../../control/blocks.ts';
 import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
 import { BY_BUDGET, BY_GATE, BY_ISL_GATE, BY_RESERVED, BY_SEQS, BY_WATERMARK, NOT_BLOCKED } from './blocked.ts';
+import { BulkCrossing } from './bulk-crossing.ts';
 import { DecodeSet } from './decode-set.ts';
 import type { HbmPool } from './hbm-pool.ts';
 import { type HostTraffic, LOADED, LOADING, PENDING_BELOW, PROMOTED } from './host-traffic.ts';
@@ -58,6 +59,7 @@ export class Scheduler {
   /** Called for a request that ended inside schedule(). */
   onFailed: (s: number, nowMs: number) => void = () => {};
   readonly pool: HbmPool;
+  readonly bulk: BulkCrossing;
   private readonly loose = new LooseSlots(this.slots);
   private orders = 0;
   private tags = 0;
@@ -86,6 +88,7 @@ export class Scheduler {
     this.fcfs = config.policy === 'fcfs';
     this.wm = Math.floor(config.watermark * config.blocks);
     this.decode = new DecodeSet(this.slots, config.blockTokens);
+    this.bulk = new BulkCrossing(this.slots, this.decode, this.pool, this.branches, this.caching);
   }
 
   get requests(): number {

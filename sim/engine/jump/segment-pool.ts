@@ -156,7 +156,15 @@ export class SegmentPool extends SegmentColumns {
    * Returns the segment that ends with the block, or NONE if the block became a copy.
    */
   enterOne(branch: number, offset: number, hint: number, tag: number): number {
-    if (
+    if (!this.canLengthen(branch, offset, hint)) return this.enterRange(branch, offset, offset + 1, tag);
+    this.lengthen(hint);
+    this.outbox.stored(0, branch, offset, offset + 1);
+    return hint;
+  }
+
+  /** Whether entering this block only lengthens the segment `hint` of its one holder. */
+  canLengthen(branch: number, offset: number, hint: number): boolean {
+    return (
       hint !== NONE &&
       this.branch[hint] === branch &&
       this.to[hint] === offset &&
@@ -164,13 +172,30 @@ export class SegmentPool extends SegmentColumns {
       this.mark[hint] === 0 &&
       this.tag[hint] === 0 &&
       (this.next[hint] === NONE || this.from[this.next[hint]!]! > offset)
-    ) {
-      this.to[hint] = offset + 1;
-      this.cached++;
-      this.outbox.stored(0, branch, offset, offset + 1);
+    );
+  }
+
+  /** Enters the block after the end of a segment, see {@link canLengthen}. Nobody is told. */
+  lengthen(s: number): void {
+    this.to[s]!++;
+    this.cached++;
+  }
+
+  /**
+   * Enters one block of a decode that nobody is told of, if it lengthens the segment `hint` or is the first of its branch. Returns the
+   * segment that ends with it; NONE if it is neither, and nothing is changed.
+   */
+  grow(branch: number, offset: number, hint: number): number {
+    if (this.canLengthen(branch, offset, hint)) {
+      this.lengthen(hint);
       return hint;
     }
-    return this.enterRange(branch, offset, offset + 1, tag);
+    if (this.chains.get(branch) !== NONE) return NONE;
+    this.touched++;
+    this.cached++;
+    const s = this.alloc(branch, offset, offset + 1, 1);
+    this.link(this.chains, s, NONE);
+    return s;
   }
 
   private enterRange(branch: number, first: number, last: number, tag: number): number {
