@@ -1,10 +1,13 @@
 import type { RetentionPolicy } from '../ports.ts';
 import { UserError } from '../user-error.ts';
+import { ComposedRetention, type RetentionPart } from './composed-retention.ts';
 import { createEstimator } from './create-estimator.ts';
 import { leaseParameters } from './lease-parameters.ts';
 import { LeaseRetention } from './lease-retention.ts';
+import { checkKnown, presetNumber } from './preset-values.ts';
 import type { RetentionEnv } from './retention-env.ts';
 import { type RetentionPreset, retentionPresets } from './retention-presets.ts';
+import { SessionReference } from './session-reference.ts';
 
 /**
  * Makes a retention policy from a preset reference such as `kvcast-soft@1` and its parameters in ms, bytes and shares.
@@ -13,21 +16,21 @@ import { type RetentionPreset, retentionPresets } from './retention-presets.ts';
 export function createRetention(reference: string, params: Readonly<Record<string, unknown>>, env: RetentionEnv): RetentionPolicy {
   const preset = findPreset(reference);
   const name = `${preset.name}@${preset.version}`;
-  if (preset.lease === null) {
-    for (const key of Object.keys(params)) {
-      throw new UserError({
-        severity: 'error',
-        code: 'E_UNKNOWN_KEY',
-        path: `${name}.${key}`,
-        message: 'unknown key',
-        hint: 'It has no parameters',
-      });
-    }
-    return { name, deployable: preset.deployable, on: () => undefined, settled: () => undefined };
+  checkKnown(preset, params);
+  const parts: RetentionPart[] = [];
+  if (preset.lease !== null) {
+    const lease = leaseParameters({ ...preset, lease: preset.lease }, params);
+    const estimator = typeof lease.ttl === 'string' ? createEstimator(lease.ttl) : undefined;
+    const policy = new LeaseRetention(name, preset.deployable, lease, env, estimator, preset.session !== undefined);
+    parts.push({ policy, owns: (action) => action.verb === 'pin' && action.hardness !== 'reference' });
   }
-  const lease = leaseParameters({ ...preset, lease: preset.lease }, params);
-  const estimator = typeof lease.ttl === 'string' ? createEstimator(lease.ttl) : undefined;
-  return new LeaseRetention(name, preset.deployable, lease, env, estimator);
+  if (preset.session !== undefined) {
+    const idleCloseMs = presetNumber(preset, params, 'idleClose', preset.session.idleCloseMs, 1000, Number.MAX_SAFE_INTEGER);
+    const policy = new SessionReference(name, preset.deployable, idleCloseMs, env);
+    parts.push({ policy, owns: (action) => action.verb === 'demote' || action.hardness === 'reference' });
+  }
+  if (parts.length === 1) return parts[0]!.policy;
+  return new ComposedRetention(name, preset.deployable, parts);
 }
 
 function findPreset(reference: string): RetentionPreset {

@@ -3,7 +3,7 @@
  * semantics are presets, and two presets that agree in every parameter behave identically.
  */
 import type { Millis, Tier } from '../ports.ts';
-import { UserError } from '../user-error.ts';
+import { type PresetLike, presetChoice, presetNumber, presetProblem } from './preset-values.ts';
 
 /** Names of the estimators that `ttl` may name. */
 export const ESTIMATOR_NAMES = ['fixed', 'ski', 'hazard', 'continuum-paper', 'continuum-code'] as const;
@@ -53,20 +53,12 @@ const TIERS: Readonly<Record<string, Tier>> = { hbm: 0, host: 1, disk: 2, remote
 
 /**
  * Parameters of a preset with the values given by the user in place: durations in ms, shares as numbers.
- * Throws UserError E_REQUIRED, E_UNKNOWN_KEY, E_TYPE, E_RANGE or E_ENUM for values that its schema would refuse.
+ * Throws UserError E_TYPE, E_RANGE or E_ENUM for values that its schema would refuse.
  */
 export function leaseParameters(preset: LeasePresetLike, given: Readonly<Record<string, unknown>>): LeaseParameters {
-  const known = preset.params.properties;
-  for (const key of Object.keys(given)) {
-    if (!Object.hasOwn(known, key))
-      throw problem('E_UNKNOWN_KEY', preset, key, 'unknown key', `Known: ${Object.keys(known).join(', ') || 'none'}`);
-  }
-  for (const key of preset.params.required ?? []) {
-    if (given[key] === undefined) throw problem('E_REQUIRED', preset, key, 'got nothing, expected a value');
-  }
   const base = preset.lease;
-  const tierFloor = choice(preset, given, 'tierFloor', base.tierFloor, ['hbm', 'host', 'disk', 'remote']);
-  const budget = number(
+  const tierFloor = presetChoice(preset, given, 'tierFloor', base.tierFloor, ['hbm', 'host', 'disk', 'remote']);
+  const budget = presetNumber(
     preset,
     given,
     'budget',
@@ -74,38 +66,35 @@ export function leaseParameters(preset: LeasePresetLike, given: Readonly<Record<
     0,
     Number.POSITIVE_INFINITY,
   );
-  const minTtlMs = number(preset, given, 'minTtl', base.minTtlMs, 0, Number.MAX_SAFE_INTEGER);
-  const maxTtlMs = number(preset, given, 'maxTtl', base.maxTtlMs, 0, Number.MAX_SAFE_INTEGER);
-  if (minTtlMs > maxTtlMs) throw problem('E_RANGE', preset, 'minTtl', `got ${minTtlMs} ms, expected at most maxTtl = ${maxTtlMs} ms`);
+  const minTtlMs = presetNumber(preset, given, 'minTtl', base.minTtlMs, 0, Number.MAX_SAFE_INTEGER);
+  const maxTtlMs = presetNumber(preset, given, 'maxTtl', base.maxTtlMs, 0, Number.MAX_SAFE_INTEGER);
+  if (minTtlMs > maxTtlMs) throw presetProblem('E_RANGE', preset, 'minTtl', `got ${minTtlMs} ms, expected at most maxTtl = ${maxTtlMs} ms`);
   const ttl = ttlSource(preset, given['ttl'] ?? base.ttl);
   checkTtlRange(preset, given['ttl'], minTtlMs, maxTtlMs);
   const priority = given['priority'] ?? base.priority;
   return {
     ...base,
-    refresh: choice(preset, given, 'refresh', base.refresh, ['never', 'onHit']),
-    anchor: choice(preset, given, 'anchor', base.anchor, ['requestStart', 'responseEnd', 'release', 'lastAccess', 'firstReadable']),
-    cacheControl: choice(preset, given, 'cacheControl', base.cacheControl, ['ignore', 'honour']),
+    refresh: presetChoice(preset, given, 'refresh', base.refresh, ['never', 'onHit']),
+    anchor: presetChoice(preset, given, 'anchor', base.anchor, ['requestStart', 'responseEnd', 'release', 'lastAccess', 'firstReadable']),
+    cacheControl: presetChoice(preset, given, 'cacheControl', base.cacheControl, ['ignore', 'honour']),
     tierFloor: TIERS[tierFloor]!,
     budget,
-    tenantShare: number(preset, given, 'tenantShare', base.tenantShare, 0, 1),
+    tenantShare: presetNumber(preset, given, 'tenantShare', base.tenantShare, 0, 1),
     minTtlMs,
     maxTtlMs,
-    jitter: number(preset, given, 'jitter', base.jitter, 0, 1),
+    jitter: presetNumber(preset, given, 'jitter', base.jitter, 0, 1),
     ...(ttl === undefined ? {} : { ttl }),
-    ...(priority === undefined ? {} : { priority: number(preset, { priority }, 'priority', 0, 0, 100) }),
+    ...(priority === undefined ? {} : { priority: presetNumber(preset, { priority }, 'priority', 0, 0, 100) }),
   } as LeaseParameters;
 }
 
 /** The part of a preset document that {@link leaseParameters} reads. */
-export interface LeasePresetLike {
-  readonly name: string;
-  readonly version: number;
+export interface LeasePresetLike extends PresetLike {
   readonly lease: Omit<LeaseParameters, 'tierFloor' | 'budget' | 'ttl'> & {
     readonly tierFloor: string;
     readonly budget: number | null;
     readonly ttl?: unknown;
   };
-  readonly params: { readonly required?: readonly string[]; readonly properties: Readonly<Record<string, unknown>> };
 }
 
 /** A duration that the user wrote is never clamped behind his back; 0 always means: keep nothing. */
@@ -115,68 +104,28 @@ function checkTtlRange(preset: LeasePresetLike, value: unknown, minMs: Millis, m
     if (typeof ttl !== 'number' || ttl === 0 || (ttl >= minMs && ttl <= maxMs)) continue;
     const path = key === '' ? 'ttl' : `ttl.${key}`;
     const hint = ttl > maxMs && preset.params.properties['maxTtl'] !== undefined ? 'Raise maxTtl' : undefined;
-    throw problem('E_RANGE', preset, path, `got ${ttl} ms, expected 0 or ${minMs}..${maxMs} ms`, hint);
+    throw presetProblem('E_RANGE', preset, path, `got ${ttl} ms, expected 0 or ${minMs}..${maxMs} ms`, hint);
   }
 }
 
 function ttlSource(preset: LeasePresetLike, value: unknown): TtlSource | undefined {
   if (value === undefined) return undefined;
-  if (typeof value === 'number') return number(preset, { ttl: value }, 'ttl', 0, 0, Number.MAX_SAFE_INTEGER);
+  if (typeof value === 'number') return presetNumber(preset, { ttl: value }, 'ttl', 0, 0, Number.MAX_SAFE_INTEGER);
   if (typeof value === 'string') {
     if ((ESTIMATOR_NAMES as readonly string[]).includes(value)) return value as EstimatorName;
-    throw problem('E_ENUM', preset, 'ttl', `got ${value}, expected a duration or one of ${ESTIMATOR_NAMES.join(', ')}`);
+    throw presetProblem('E_ENUM', preset, 'ttl', `got ${value}, expected a duration or one of ${ESTIMATOR_NAMES.join(', ')}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw problem('E_TYPE', preset, 'ttl', 'expected a duration, a duration per gap class or the name of an estimator');
+    throw presetProblem('E_TYPE', preset, 'ttl', 'expected a duration, a duration per gap class or the name of an estimator');
   }
   const by = value as Record<string, unknown>;
   for (const key of Object.keys(by)) {
     if (!Object.hasOwn(FIXED_TTL, key))
-      throw problem('E_UNKNOWN_KEY', preset, `ttl.${key}`, 'unknown key', 'Gap classes: tool, human, join');
+      throw presetProblem('E_UNKNOWN_KEY', preset, `ttl.${key}`, 'unknown key', 'Gap classes: tool, human, join');
   }
-  const each = (key: keyof TtlByPause): Millis => number(preset, by, key, FIXED_TTL[key], 0, Number.MAX_SAFE_INTEGER, `ttl.${key}`);
+  const each = (key: keyof TtlByPause): Millis => presetNumber(preset, by, key, FIXED_TTL[key], 0, Number.MAX_SAFE_INTEGER, `ttl.${key}`);
   return { tool: each('tool'), human: each('human'), join: each('join') };
 }
 
 /** Defaults of the estimator `fixed` and of gap classes that are not given (retention specification 8.2), ms. */
 export const FIXED_TTL: TtlByPause = { tool: 300_000, human: 0, join: 600_000 };
-
-function number(
-  preset: LeasePresetLike,
-  given: Readonly<Record<string, unknown>>,
-  key: string,
-  otherwise: number,
-  min: number,
-  max: number,
-  path = key,
-): number {
-  const value = given[key];
-  if (value === undefined) return otherwise;
-  if (typeof value !== 'number' || Number.isNaN(value)) throw problem('E_TYPE', preset, path, `got ${String(value)}, expected a number`);
-  if (value < min || value > max) throw problem('E_RANGE', preset, path, `got ${value}, expected ${min}..${max}`);
-  return value;
-}
-
-function choice<T extends string>(
-  preset: LeasePresetLike,
-  given: Readonly<Record<string, unknown>>,
-  key: string,
-  otherwise: string,
-  allowed: readonly T[],
-): T {
-  const value = given[key] ?? otherwise;
-  if (!(allowed as readonly unknown[]).includes(value)) {
-    throw problem('E_ENUM', preset, key, `got ${String(value)}, expected ${allowed.join(' or ')}`);
-  }
-  return value as T;
-}
-
-function problem(code: string, preset: LeasePresetLike, path: string, message: string, hint?: string): UserError {
-  return new UserError({
-    severity: 'error',
-    code,
-    path: `${preset.name}@${preset.version}.${path}`,
-    message,
-    ...(hint === undefined ? {} : { hint }),
-  });
-}

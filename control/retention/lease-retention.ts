@@ -65,8 +65,11 @@ export class LeaseRetention implements RetentionPolicy {
   readonly #held: HeldClaims | undefined;
   /** No refresh can move a deadline further than this. */
   readonly #longestTtlMs: Millis;
+  /** Somebody else releases what a closed session leaves. */
+  readonly #isReleased: boolean;
 
-  constructor(name: string, deployable: string, params: LeaseParameters, env: RetentionEnv, estimator?: TtlEstimator) {
+  /** `isReleased`: a session reference beside it demotes what a closed session leaves; only the own books are closed. */
+  constructor(name: string, deployable: string, params: LeaseParameters, env: RetentionEnv, estimator?: TtlEstimator, isReleased = false) {
     this.name = name;
     this.deployable = deployable;
     this.#params = params;
@@ -79,6 +82,7 @@ export class LeaseRetention implements RetentionPolicy {
     const watched = budgeted || params.tenantShare < 1 || params.releaseOnClose;
     this.#held = watched ? new HeldClaims(env.branches, params.tenantShare < 1) : undefined;
     this.#longestTtlMs = longestTtlMs(params);
+    this.#isReleased = isReleased;
   }
 
   on(event: RetentionEvent, act: Act): void {
@@ -246,7 +250,9 @@ export class LeaseRetention implements RetentionPolicy {
 
   #closed(session: SessionId, nowMs: Millis, act: Act): void {
     this.#pauses?.closed(session, nowMs);
-    if (this.#held === undefined || !this.#params.releaseOnClose) return;
+    if (this.#held === undefined) return;
+    if (this.#isReleased) this.#held.takeSession(session, nowMs);
+    if (!this.#params.releaseOnClose) return;
     for (const rest of this.#held.takeSession(session, nowMs)) this.#release(rest, nowMs, act);
   }
 

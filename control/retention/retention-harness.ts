@@ -34,6 +34,8 @@ export class RetentionHarness {
   readonly sent: SentAction[] = [];
   readonly policy: RetentionPolicy;
   #attempt = 0;
+  /** Attempts sent and not ended, by session and branch. */
+  readonly #open = new Map<string, number[]>();
 
   constructor(preset: string, params: Readonly<Record<string, unknown>>, env: Partial<RetentionEnv> = {}) {
     this.policy = createRetention(preset, params, { branches: this.branches, rankFacts: () => WORKED_FACTS, draw: () => 0.5, ...env });
@@ -44,11 +46,11 @@ export class RetentionHarness {
     return this.branches.add(-1, 0, blocks);
   }
 
-  request(session: number, branch: BranchId, options: FinishOptions, nowMs: Millis): RouteRequest {
+  request(session: number, branch: BranchId, options: FinishOptions, nowMs: Millis, attempt = this.#attempt++): RouteRequest {
     const depthBlocks = options.depthBlocks ?? this.branches.end(branch);
     return {
-      attempt: this.#attempt,
-      id: `s${session}/root/${this.#attempt++}`,
+      attempt,
+      id: `s${session}/root/${attempt}`,
       attemptNumber: 0,
       session,
       sessionKey: `s${session}`,
@@ -63,13 +65,15 @@ export class RetentionHarness {
 
   dispatch(session: number, branch: BranchId, nowMs: Millis, options: FinishOptions = {}): RouteRequest {
     const request = this.request(session, branch, options, nowMs);
+    const key = `${session}/${branch}`;
+    this.#open.set(key, [...(this.#open.get(key) ?? []), request.attempt]);
     this.policy.on({ kind: 'dispatched', session, rank: options.rank ?? 0, request, nowMs }, (action) => this.sent.push(action));
     return request;
   }
 
-  /** Ends a response on the chain and returns the actions it caused. */
+  /** Ends a response on the chain, that of the request dispatched for it if there is one, and returns the actions it caused. */
   finish(session: number, branch: BranchId, nowMs: Millis, options: FinishOptions = {}): readonly SentAction[] {
-    const request = this.request(session, branch, options, nowMs);
+    const request = this.request(session, branch, options, nowMs, this.#open.get(`${session}/${branch}`)?.shift());
     const before = this.sent.length;
     const end: AttemptEnd = {
       status: 'finished',

@@ -1,11 +1,14 @@
 /** The catalogue of retention presets: documents in presets/, one per `<name>@<version>`. A released document never changes. */
+import type { Millis } from '../ports.ts';
 import type { LeasePresetLike } from './lease-parameters.ts';
 import kvcastAuto from './presets/kvcast-auto@1.json' with { type: 'json' };
+import kvcastAuto2 from './presets/kvcast-auto@2.json' with { type: 'json' };
 import kvcastSoft from './presets/kvcast-soft@1.json' with { type: 'json' };
 import lru from './presets/lru@1.json' with { type: 'json' };
 import mooncakeSoft from './presets/mooncake-soft@1.json' with { type: 'json' };
 import pin from './presets/pin@1.json' with { type: 'json' };
 import provider from './presets/provider@1.json' with { type: 'json' };
+import sessionReference from './presets/session-reference@1.json' with { type: 'json' };
 import sglangPin from './presets/sglang-pin@1.json' with { type: 'json' };
 import sglangSoft from './presets/sglang-soft@1.json' with { type: 'json' };
 import trtllm from './presets/trtllm@1.json' with { type: 'json' };
@@ -32,6 +35,8 @@ export interface RetentionPreset {
   readonly limits: readonly string[];
   /** Parameters of the lease class; null = no claims. */
   readonly lease: LeasePresetLike['lease'] | null;
+  /** Session reference beside the claims; absent = off. */
+  readonly session?: { readonly idleCloseMs: Millis };
   /** JSON Schema of `with:`. Numbers arrive in ms, bytes and shares. */
   readonly params: {
     readonly type: 'object';
@@ -45,6 +50,8 @@ const PRESETS = [
   lru,
   kvcastSoft,
   kvcastAuto,
+  kvcastAuto2,
+  sessionReference,
   pin,
   ttlDrop,
   sglangPin,

@@ -1,0 +1,202 @@
+import type { BranchId, BranchTable } from '../blocks.ts';
+import type { Blocks, Millis, PauseKind, RankId, SessionId } from '../ports.ts';
+import { ChainCover } from './chain-cover.ts';
+
+/** Where one agent of a session stands: the prompt of its last response, and the ranks that hold its blocks. */
+export interface Frontier {
+  branch: BranchId;
+  depthBlocks: Blocks;
+  /** Pause after the response; undefined while a request that continues it runs. */
+  pause: PauseKind | undefined;
+  readonly ranks: RankId[];
+}
+
+/** Blocks [fromBlocks, depthBlocks) of a chain that no live session needs any more, on each of the ranks. */
+export interface Rest {
+  readonly branch: BranchId;
+  readonly fromBlocks: Blocks;
+  readonly depthBlocks: Blocks;
+  readonly ranks: readonly RankId[];
+}
+
+interface OpenSession {
+  readonly frontiers: Frontier[];
+  /** Requests under way, by attempt, with the frontier that each continues. */
+  readonly running: Map<number, Frontier | undefined>;
+}
+
+/** Most frontiers kept per session tree, and ranks per frontier; the oldest is let go. */
+const MAX_FRONTIERS = 256;
+const MAX_RANKS = 8;
+/** Most sessions kept; the one idle for longest is let go. */
+const MAX_SESSIONS = 65_536;
+
+/**
+ * Frontiers of all live sessions and who else needs a block: owners(b) = sessions with a frontier whose path contains b (retention
+ * specification 8.1). A session tree runs several agents and requests carry no agent name: a request continues the deepest paused
+ * frontier that it extends, else the paused one that it shares most of, if that is at least half of it and nobody is being waited for.
+ * Cost per event O(frontiers of the session + branches on their paths).
+ */
+export class SessionFrontiers {
+  readonly #branches: BranchTable;
+  readonly #cover: ChainCover;
+  readonly #sessions = new Map<SessionId, OpenSession>();
+  /** Since when sessions without a running request have none, oldest first. */
+  readonly #idle = new Map<SessionId, Millis>();
+
+  constructor(branches: BranchTable) {
+    this.#branches = branches;
+    this.#cover = new ChainCover(branches);
+  }
+
+  /** Live sessions. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Blocks needed by a live session, each once. */
+  get ownedBlocks(): Blocks {
+    return this.#cover.blocks;
+  }
+
+  /** Frontiers of a session, in order of their first response. */
+  frontiers(session: SessionId): readonly Readonly<Frontier>[] {
+    return this.#sessions.get(session)?.frontiers ?? [];
+  }
+
+  /** The session that is idle for longest, and since when. */
+  get idlest(): { readonly session: SessionId; readonly sinceMs: Millis } | undefined {
+    const first = this.#idle.entries().next().value;
+    return first === undefined ? undefined : { session: first[0], sinceMs: first[1] };
+  }
+
+  /** A request of the session went out. */
+  began(session: SessionId, attempt: number, branch: BranchId, depthBlocks: Blocks): void {
+    const open = this.#open(session);
+    this.#idle.delete(session);
+    const continued = depthBlocks > 0 ? this.#continued(open, branch, depthBlocks) : undefined;
+    if (continued !== undefined) continued.pause = undefined;
+    open.running.set(attempt, continued);
+  }
+
+  /** It ended without a response: what it continued pauses again. */
+  failed(session: SessionId, attempt: number, nowMs: Millis): void {
+    const open = this.#sessions.get(session);
+    const continued = open?.running.get(attempt);
+    if (open === undefined) return;
+    open.running.delete(attempt);
+    if (continued !== undefined) continued.pause = 'tool';
+    this.#rest(session, open, nowMs);
+  }
+
+  /** It ended with a response: the frontier moves. Returns what the move leaves to nobody. */
+  answered(session: SessionId, attempt: number, to: Readonly<Frontier>, nowMs: Millis): Rest | undefined {
+    const open = this.#open(session);
+    const old = open.running.has(attempt) ? open.running.get(attempt) : this.#continued(open, to.branch, to.depthBlocks);
+    open.running.delete(attempt);
+    this.#rest(session, open, nowMs);
+    this.#cover.add(to.branch, to.depthBlocks);
+    if (old === undefined || !open.frontiers.includes(old)) {
+      open.frontiers.push({ ...to, ranks: [...to.ranks] });
+      return open.frontiers.length > MAX_FRONTIERS ? this.#leave(open.frontiers.shift()!) : undefined;
+    }
+    const before = { ...old, ranks: [...old.ranks] };
+    this.#cover.remove(before.branch, before.depthBlocks);
+    old.branch = to.branch;
+    old.depthBlocks = to.depthBlocks;
+    old.pause = to.pause;
+    // The latest one stands last.
+    open.frontiers.splice(open.frontiers.indexOf(old), 1);
+    open.frontiers.push(old);
+    for (const rank of to.ranks) {
+      if (!old.ranks.includes(rank)) old.ranks.push(rank);
+      if (old.ranks.length > MAX_RANKS) old.ranks.shift();
+    }
+    return this.#uncovered(before);
+  }
+
+  /** The latest frontier of the session keeps only its first blocks. Returns what that leaves to nobody. */
+  compacted(session: SessionId, keptBlocks: Blocks): Rest | undefined {
+    const frontier = this.#sessions.get(session)?.frontiers.at(-1);
+    if (frontier === undefined || keptBlocks >= frontier.depthBlocks) return undefined;
+    const before = { ...frontier };
+    this.#cover.remove(before.branch, before.depthBlocks);
+    frontier.depthBlocks = keptBlocks;
+    if (keptBlocks > 0) this.#cover.add(before.branch, keptBlocks);
+    return this.#uncovered(before);
+  }
+
+  /** The session is over. Returns what each of its frontiers leaves to nobody; what two of them share is named twice, for their ranks. */
+  closed(session: SessionId): readonly Rest[] {
+    const open = this.#sessions.get(session);
+    if (open === undefined) return [];
+    this.#sessions.delete(session);
+    this.#idle.delete(session);
+    for (const { branch, depthBlocks } of open.frontiers) if (depthBlocks > 0) this.#cover.remove(branch, depthBlocks);
+    const rests: Rest[] = [];
+    for (const frontier of open.frontiers) {
+      const rest = this.#uncovered(frontier);
+      if (rest !== undefined) rests.push(rest);
+    }
+    return rests;
+  }
+
+  /** A rank lost its memory. Cost O(frontiers). */
+  lost(rank: RankId): void {
+    for (const { frontiers } of this.#sessions.values()) {
+      for (const { ranks } of frontiers) {
+        const at = ranks.indexOf(rank);
+        if (at >= 0) ranks.splice(at, 1);
+      }
+    }
+  }
+
+  /** A session beyond the bound: the one idle for longest; undefined while there is room. */
+  get surplus(): SessionId | undefined {
+    return this.#sessions.size > MAX_SESSIONS ? this.#idle.keys().next().value : undefined;
+  }
+
+  #open(session: SessionId): OpenSession {
+    let open = this.#sessions.get(session);
+    if (open === undefined) {
+      open = { frontiers: [], running: new Map() };
+      this.#sessions.set(session, open);
+    }
+    return open;
+  }
+
+  #rest(session: SessionId, open: OpenSession, nowMs: Millis): void {
+    if (open.running.size > 0) return;
+    this.#idle.delete(session);
+    this.#idle.set(session, nowMs);
+  }
+
+  #leave(frontier: Frontier): Rest | undefined {
+    if (frontier.depthBlocks > 0) this.#cover.remove(frontier.branch, frontier.depthBlocks);
+    return this.#uncovered(frontier);
+  }
+
+  #uncovered({ branch, depthBlocks, ranks }: Readonly<Frontier>): Rest | undefined {
+    const fromBlocks = this.#cover.covered(branch, depthBlocks);
+    return fromBlocks < depthBlocks ? { branch, fromBlocks, depthBlocks, ranks: [...ranks] } : undefined;
+  }
+
+  #continued(open: OpenSession, branch: BranchId, depthBlocks: Blocks): Frontier | undefined {
+    let best: Frontier | undefined;
+    let bestShared = -1;
+    let isExtended = false;
+    for (const frontier of open.frontiers) {
+      if (frontier.pause === undefined) continue;
+      const shared = this.#branches.commonDepth(frontier.branch, frontier.depthBlocks, branch, depthBlocks);
+      const whole = shared === frontier.depthBlocks;
+      if (!whole && (isExtended || frontier.pause === 'join' || 2 * shared < frontier.depthBlocks)) continue;
+      // Ties go to the latest.
+      if ((whole && !isExtended) || shared >= bestShared) {
+        best = frontier;
+        bestShared = shared;
+        isExtended = whole;
+      }
+    }
+    return best;
+  }
+}
