@@ -282,14 +282,14 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
 
   /** ClosedLoopSink: the play failed; this turn of it is never sent, or aborted. */
   cancelled(turn: number): void {
-    const attempt = this.#attempts.latest(turn);
+    const attempt = this.#attempts.latest(turn, this.#workload.turns.agent(turn));
     // Not sent yet: its arrival finds the play closed.
-    if (attempt < 0 || this.#attempts.state[attempt] === ATTEMPT.over) return;
-    const running = this.#attempts.state[attempt] === ATTEMPT.running;
-    const rank = this.#attempts.rank[attempt]!;
+    if (attempt < 0 || this.#attempts.state(attempt) === ATTEMPT.over) return;
+    const running = this.#attempts.state(attempt) === ATTEMPT.running;
+    const rank = this.#attempts.rank(attempt);
     const isOpen = this.#attempts.close(attempt);
     this.#liveTurns--;
-    this.#record.turns.ended(turn, this.#nowMs, TURN_STATUS.failed);
+    this.#record.turns.ended(this.#attempts.row(attempt), TURN_STATUS.failed);
     if (isOpen) this.#plane.ended(attempt, { status: 'cancelled', stop: 'other', outputTokens: 0 }, this.#nowMs);
     if (!running) return;
     this.#workers[rank]!.abort(attempt, this.#nowMs);
@@ -306,19 +306,15 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
 
   #arrive(turn: number, attemptNumber: number): void {
     const turns = this.#workload.turns;
-    const play = turns.play[turn]!;
-    if (!this.#loop.isOpen(play)) {
+    if (!this.#loop.isOpen(turns.play(turn))) {
       this.#liveTurns--;
       return;
     }
-    this.#record.turns.ensure(turn + 1);
-    const attempt = this.#attempts.add(turn);
-    if (attemptNumber === 0) this.#record.turns.arrived(turn, this.#nowMs, turns.promptTokens[turn]!);
-    this.#record.turns.attempts[turn] = attemptNumber + 1;
+    const attempt = this.#attempt(turn, attemptNumber);
     this.#record.hash.add(this.#nowMs, LOGGED.arrival, turn);
     const hints = this.#hintsOf(turn);
     if (this.#spec.feedsIndex) {
-      this.#late.settle(turns.branch[turn]!, this.#settle);
+      this.#late.settle(turns.branch(turn), this.#settle);
       this.#kvFeed.deliver(this.#plane, this.#nowMs, true);
     }
     this.#plane.request(new TurnRequest(this.#workload, turn, attempt, attemptNumber, this.#nowMs, hints), this.#nowMs);
@@ -326,34 +322,42 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       this.#send(LINE.timeout, this.#nowMs + this.#spec.timeoutMs, attempt, attempt);
   }
 
+  /** A first attempt gets a row and a chain; the next ones of its turn share them. */
+  #attempt(turn: number, number: number): number {
+    const { turns } = this.#workload;
+    const agent = turns.agent(turn);
+    const attempt =
+      number > 0
+        ? this.#attempts.again(turn, agent)
+        : this.#attempts.first(turn, agent, this.#record.turns.arrived(turn, this.#nowMs, turns.promptTokens(turn)), turns.openLeaf(turn));
+    if (number > 0) this.#record.turns.retried(this.#attempts.row(attempt), number + 1);
+    return attempt;
+  }
+
   /** Hints of the trace, if the client of this play sends them. */
   #hintsOf(turn: number): AgentHints | undefined {
     const { plays, turns } = this.#workload;
-    if (plays.sendsHints[turns.play[turn]!] === 0) return undefined;
+    if (plays.sendsHints[turns.play(turn)] === 0) return undefined;
     const raw = this.#workload.hints(turn);
-    return raw === undefined ? undefined : traceHints(raw, turns.depthBlocks[turn]!).hints;
+    return raw === undefined ? undefined : traceHints(raw, turns.depthBlocks(turn)).hints;
   }
 
   /** Effects: booked, send it. */
   dispatch(request: RouteRequest, placement: Placement): void {
     const attempt = request.attempt;
-    const turn = this.#attempts.turn[attempt]!;
     const rank = placement.rank;
     this.#record.decisions++;
-    this.#attempts.rank[attempt] = rank;
-    this.#attempts.state[attempt] = ATTEMPT.sent;
-    this.#attempts.believedBlocks[attempt] = placement.hbmBlocks + placement.lowerBlocks;
-    const isFirst = Number.isNaN(this.#record.turns.dispatchMs[turn]!);
-    this.#record.turns.dispatched(turn, this.#nowMs, rank);
+    this.#attempts.sent(attempt, rank, placement.hbmBlocks + placement.lowerBlocks);
+    const isFirst = this.#record.turns.dispatched(this.#attempts.row(attempt), this.#nowMs, rank);
     this.#record.hash.add(this.#nowMs, LOGGED.decision, rank);
     this.#send(this.#submitLine[rank]!, this.#nowMs + this.#submitDelayMs[rank]!, attempt, attempt);
-    if (isFirst) this.#loop.dispatched(turn, this.#nowMs);
+    if (isFirst) this.#loop.dispatched(this.#attempts.turn(attempt), this.#nowMs);
   }
 
   /** Effects: no place. */
   refuse(request: RouteRequest, refusal: Refusal): void {
     this.#record.refusals++;
-    this.#attempts.endKind[request.attempt] = END.rejected;
+    this.#attempts.setEnd(request.attempt, END.rejected);
     this.#attemptEnded(request.attempt, refusal.status >= 429);
   }
 
@@ -376,21 +380,22 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   }
 
   #submit(attempt: number): void {
-    if (this.#attempts.state[attempt] === ATTEMPT.over) return;
-    const turn = this.#attempts.turn[attempt]!;
-    const turns = this.#workload.turns;
-    const rank = this.#attempts.rank[attempt]!;
-    this.#attempts.state[attempt] = ATTEMPT.running;
+    if (this.#attempts.state(attempt) === ATTEMPT.over) return;
+    const turn = this.#attempts.turn(attempt);
+    const { turns, plays } = this.#workload;
+    const play = turns.play(turn);
+    const rank = this.#attempts.rank(attempt);
+    this.#attempts.running(attempt);
     this.#workers[rank]!.submit(
       {
         id: attempt,
-        session: turns.play[turn]!,
-        leaf: turns.leaf[turn]!,
-        promptTokens: turns.promptTokens[turn]!,
-        outputTokens: turns.outputTokens[turn]!,
-        priority: this.#workload.plays.priority[turns.play[turn]!]!,
+        session: play,
+        leaf: this.#attempts.leaf(attempt),
+        promptTokens: turns.promptTokens(turn),
+        outputTokens: turns.outputTokens(turn),
+        priority: plays.priority[play]!,
         arrivalMs: this.#nowMs,
-        stopsEarly: STOPS[turns.stop[turn]!] !== 'length',
+        stopsEarly: STOPS[turns.stop(turn)] !== 'length',
       },
       this.#nowMs,
     );
@@ -400,55 +405,55 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   /** Message of a worker about a token: payload = 2 * attempt + (0 first token, 1 end). */
   #deliverToken(payload: number): void {
     const attempt = payload >> 1;
-    if (this.#attempts.state[attempt] === ATTEMPT.over) return;
+    if (this.#attempts.state(attempt) === ATTEMPT.over) return;
     if ((payload & 1) === 0) this.#plane.firstToken(attempt, this.#nowMs);
-    else this.#attemptEnded(attempt, this.#attempts.endKind[attempt] !== END.finished);
+    else this.#attemptEnded(attempt, this.#attempts.endKind(attempt) !== END.finished);
   }
 
   /** Control plane and agent learn of an end at the same time; a failed attempt may be tried again. */
   #attemptEnded(attempt: number, retryable: boolean): void {
-    const turn = this.#attempts.turn[attempt]!;
-    const kind = this.#attempts.endKind[attempt]!;
-    const stop: StopReason = STOPS[this.#workload.turns.stop[turn]!]!;
+    const turn = this.#attempts.turn(attempt);
+    const row = this.#attempts.row(attempt);
+    const kind = this.#attempts.endKind(attempt);
+    const stop: StopReason = STOPS[this.#workload.turns.stop(turn)]!;
     const isOpen = this.#attempts.close(attempt);
     this.#liveTurns--;
     if (isOpen) {
       const end: AttemptEnd = {
         status: END_STATUS[kind]!,
         stop: kind === END.finished ? stop : 'other',
-        outputTokens: this.#attempts.outputTokens[attempt]!,
+        outputTokens: this.#attempts.outputTokens(attempt),
       };
       this.#plane.ended(attempt, end, this.#nowMs);
     }
-    if (kind === END.finished) this.#loop.completed(turn, this.#nowMs, this.#record.unloadedMs(turn));
-    else if (retryable && this.#record.turns.attempts[turn]! <= this.#spec.retries.max) this.#retry(turn);
+    if (kind === END.finished) this.#loop.completed(turn, this.#nowMs, this.#record.unloadedMs(row, turn));
+    else if (retryable && this.#record.turns.attemptsOf(row) <= this.#spec.retries.max)
+      this.#retry(turn, this.#record.turns.attemptsOf(row));
     else {
       this.#record.turns.ended(
-        turn,
-        this.#nowMs,
+        row,
         kind === END.rejected ? TURN_STATUS.rejected : kind === END.cancelled ? TURN_STATUS.timedOut : TURN_STATUS.failed,
       );
       this.#loop.failed(turn, this.#nowMs);
     }
   }
 
-  #retry(turn: number): void {
-    const number = this.#record.turns.attempts[turn]!;
+  #retry(turn: number, number: number): void {
     const delayMs = retryDelayMs(this.#spec.retries, this.#spec.seed, this.#workload.turnName(turn), number);
     this.#liveTurns++;
     this.#calendar.push(this.#nowMs + delayMs, EVENT_CLASS.arrival, turn, number);
   }
 
   #timeout(attempt: number): void {
-    if (this.#attempts.state[attempt] === ATTEMPT.over) return;
-    if (this.#attempts.state[attempt] !== ATTEMPT.running) {
+    if (this.#attempts.state(attempt) === ATTEMPT.over) return;
+    if (this.#attempts.state(attempt) !== ATTEMPT.running) {
       this.#record.timeouts++;
-      this.#attempts.endKind[attempt] = END.cancelled;
+      this.#attempts.setEnd(attempt, END.cancelled);
       this.#attemptEnded(attempt, true);
       return;
     }
     this.#record.timeouts++;
-    const rank = this.#attempts.rank[attempt]!;
+    const rank = this.#attempts.rank(attempt);
     this.#workers[rank]!.abort(attempt, this.#nowMs);
     this.#touch(rank);
   }
@@ -459,23 +464,23 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   admitted(id: number, tMs: number, queryTokens: number, hitHbmTokens: number, hitHostTokens: number, first: boolean): void {
     this.#progressAt = this.#calendar.yielded;
     if (!first) return;
-    const turn = this.#attempts.turn[id]!;
-    this.#record.admitted(turn, tMs, hitHbmTokens, hitHostTokens, this.#attempts.believedBlocks[id]!);
-    this.#record.judge(turn, tMs, queryTokens, hitHbmTokens, hitHostTokens, this.#attempts.rank[id]!, this.#workers);
+    const attempts = this.#attempts;
+    const [turn, row, leaf] = [attempts.turn(id), attempts.row(id), attempts.leaf(id)];
+    this.#record.admitted(row, turn, tMs, hitHbmTokens, hitHostTokens, attempts.believedBlocks(id));
+    this.#record.judge(row, turn, leaf, tMs, queryTokens, hitHbmTokens, hitHostTokens, attempts.rank(id), this.#workers);
   }
 
   /** WorkerSink. */
   restoring(id: number, tMs: number): void {
     this.#progressAt = this.#calendar.yielded;
-    this.#record.turns.restoring(this.#attempts.turn[id]!, tMs);
+    this.#record.turns.restoring(this.#attempts.row(id), tMs);
   }
 
   /** WorkerSink. */
   firstToken(id: number, tMs: number): void {
     this.#progressAt = this.#calendar.yielded;
-    const turn = this.#attempts.turn[id]!;
-    this.#record.firstToken(turn, tMs);
-    this.#send(LINE.net, tMs + this.#spec.network.netMs, this.#attempts.rank[id]!, 2 * id);
+    this.#record.firstToken(this.#attempts.row(id), this.#attempts.turn(id), tMs);
+    this.#send(LINE.net, tMs + this.#spec.network.netMs, this.#attempts.rank(id), 2 * id);
   }
 
   /** WorkerSink. */
@@ -487,17 +492,15 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   /** WorkerSink. */
   ended(id: number, tMs: number, status: EndStatus, outputTokens: number, _reason: string): void {
     this.#progressAt = this.#calendar.yielded;
-    const turn = this.#attempts.turn[id]!;
-    this.#attempts.outputTokens[id] = outputTokens;
-    this.#attempts.endKind[id] = endKind(status);
-    this.#record.ended(turn, tMs, status === 'finished', outputTokens);
+    this.#attempts.left(id, endKind(status), outputTokens);
+    this.#record.ended(this.#attempts.row(id), this.#attempts.turn(id), tMs, status === 'finished', outputTokens);
     const delay = status === 'lost' ? this.#spec.network.detectMs : this.#spec.network.netMs;
-    this.#send(LINE.net, tMs + delay, this.#attempts.rank[id]!, 2 * id + 1);
+    this.#send(LINE.net, tMs + delay, this.#attempts.rank(id), 2 * id + 1);
   }
 
   /** WorkerSink. */
   preempted(id: number): void {
-    this.#record.turns.preemptions[this.#attempts.turn[id]!]!++;
+    this.#record.turns.preempted(this.#attempts.row(id));
   }
 
   /** WorkerSink: the batch travels with the index age; it is copied because the worker reuses it. */

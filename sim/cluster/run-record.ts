@@ -11,7 +11,7 @@ import type { ActionCounts, ClusterSpec } from './cluster-spec.ts';
 import { UnloadedTime } from './unloaded-time.ts';
 
 export class RunRecord {
-  readonly turns: TurnTable;
+  readonly turns = new TurnTable();
   readonly hash = new RunHash();
   readonly actions: ActionCounts = { sent: 0, accepted: 0, clipped: 0, rejected: 0, missing: 0 };
   tokenGaps = new DDSketch();
@@ -27,23 +27,24 @@ export class RunRecord {
   constructor(spec: ClusterSpec) {
     const { workload } = spec;
     this.#workload = workload;
-    this.turns = new TurnTable(workload.turns.count);
     this.#attribution = spec.attribution ? new Attribution(workload.branches, workload.blockTokens, spec.dropsAtDeadline) : null;
     const first = spec.fleet.workers[0]!;
     this.#unloaded = new UnloadedTime(first.createTimer(), first.config.maxBatchedTokens, first.config.blockTokens, first.requestMs);
   }
 
   /** A turn was admitted for the first time; `believedBlocks` is what the router expected to be cached. */
-  admitted(turn: number, tMs: number, hbmTokens: number, hostTokens: number, believedBlocks: number): void {
+  admitted(row: number, turn: number, tMs: number, hbmTokens: number, hostTokens: number, believedBlocks: number): void {
     const { blockTokens } = this.#workload;
     if (believedBlocks * blockTokens > hbmTokens + hostTokens + blockTokens) this.staleDecisions++;
     this.hash.add(tMs, LOGGED.admission, turn);
-    this.turns.admitted(turn, tMs, hbmTokens, hostTokens);
+    this.turns.admitted(row, tMs, hbmTokens, hostTokens);
   }
 
   /** Finds where the tokens came from. Cost: see {@link Attribution.judge}. */
   judge(
+    row: number,
     turn: number,
+    leaf: number,
     tMs: number,
     queryTokens: number,
     hbmTokens: number,
@@ -54,10 +55,9 @@ export class RunRecord {
     const attribution = this.#attribution;
     if (attribution === null) return;
     const { turns } = this.#workload;
-    attribution.ran(turns.leaf[turn]!, rank);
-    attribution.ran(turns.leaf[turn]!, rank);
-    attribution.judge(turns.branch[turn]!, turns.depthBlocks[turn]!, queryTokens, hbmTokens, hostTokens, rank, workers, tMs);
-    this.turns.avoidableTokens[turn] = attribution.lastAvoidableTokens;
+    attribution.ran(leaf, rank);
+    attribution.judge(turns.branch(turn), turns.depthBlocks(turn), queryTokens, hbmTokens, hostTokens, rank, workers, tMs);
+    this.turns.judged(row, attribution.lastAvoidableTokens);
   }
 
   /** Remembers what was ever stored anywhere. */
@@ -67,15 +67,15 @@ export class RunRecord {
     for (let i = 0; i < batch.count; i++) if (batch.kind[i] === KV_STORED) attribution.stored(batch.branch[i]!, batch.to[i]!);
   }
 
-  firstToken(turn: number, tMs: number): void {
+  firstToken(row: number, turn: number, tMs: number): void {
     this.hash.add(tMs, LOGGED.firstToken, turn);
-    this.turns.firstToken(turn, tMs);
+    this.turns.firstToken(row, tMs);
   }
 
   /** The engine is done with a turn; whether it is tried again is decided where the message arrives. */
-  ended(turn: number, tMs: number, isFinished: boolean, outputTokens: number): void {
+  ended(row: number, turn: number, tMs: number, isFinished: boolean, outputTokens: number): void {
     this.hash.add(tMs, isFinished ? LOGGED.lastToken : LOGGED.end, turn);
-    if (isFinished) this.turns.finished(turn, tMs, outputTokens);
+    if (isFinished) this.turns.finished(row, tMs, outputTokens);
   }
 
   /** A worker carried out a retention action, or not. */
@@ -85,10 +85,10 @@ export class RunRecord {
   }
 
   /** Time of a finished turn on an idle worker, ms; written to its row. */
-  unloadedMs(turn: number): number {
+  unloadedMs(row: number, turn: number): number {
     const { turns } = this.#workload;
-    const ms = this.#unloaded.e2eMs(turns.promptTokens[turn]!, turns.reusableTokens[turn]!, turns.outputTokens[turn]!);
-    this.turns.unloadedMs[turn] = ms;
+    const ms = this.#unloaded.e2eMs(turns.promptTokens(turn), turns.reusableTokens(turn), turns.outputTokens(turn));
+    this.turns.unloaded(row, ms);
     return ms;
   }
 

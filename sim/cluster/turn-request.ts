@@ -18,15 +18,15 @@ export class TurnRequest implements RouteRequest {
 
   constructor(workload: Workload, turn: number, attempt: number, attemptNumber: number, nowMs: number, hints: AgentHints | undefined) {
     const { turns, plays } = workload;
-    const play = turns.play[turn]!;
+    const play = turns.play(turn);
     this.attempt = attempt;
     this.attemptNumber = attemptNumber;
     this.session = play;
     this.tenant = plays.tenant[play]!;
     this.arrivalMs = nowMs;
-    this.promptTokens = turns.promptTokens[turn]!;
-    this.branch = turns.branch[turn]!;
-    this.depthBlocks = turns.depthBlocks[turn]!;
+    this.promptTokens = turns.promptTokens(turn);
+    this.branch = turns.branch(turn);
+    this.depthBlocks = turns.depthBlocks(turn);
     if (hints !== undefined) this.hints = hints;
     this.#workload = workload;
     this.#turn = turn;

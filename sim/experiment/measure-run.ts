@@ -62,9 +62,9 @@ export function measuresOf(plan: RunPlan, arm: ArmPlan, run: ClusterRun): RunMea
     rateWindowMs: plan.kind === 'terminating' && arrivals > 0 ? arrivals : Math.max(1, toMs - plan.warmupMs),
     turns,
     labels: {
-      turnClass: workload.turns.turnClass,
+      turnClass: Uint8Array.from(turns.turn, (turn) => workload.turns.turnClass(turn)),
       classNames: TURN_CLASSES,
-      session: workload.turns.play,
+      session: Int32Array.from(turns.turn, (turn) => workload.turns.play(turn)),
       tenant: workload.plays.tenant,
       tenantNames: workload.tenants,
     },
@@ -106,18 +106,12 @@ function factsOf(plan: RunPlan, run: ClusterRun, wallMs: number): JobFacts {
   const ofStatus = (code: number): number => plays.status.subarray(0, plays.count).reduce((n, s) => n + (s === code ? 1 : 0), 0);
   const queryTokens = sum((c) => c.queryTokensFirst);
   const hitTokens = sum((c) => c.hitHbmTokensFirst + c.hitHostTokensFirst);
-  let served = 0;
-  let promptTokens = 0;
-  for (let t = 0; t < turns.count; t++) {
-    if (turns.status[t] === 0) continue;
-    served++;
-    promptTokens += turns.promptTokens[t]!;
-  }
+  const promptTokens = turns.promptTokens.reduce((total, tokens) => total + tokens, 0);
   return {
     events: run.events,
     wallMs,
     simMs: run.endMs,
-    turns: served,
+    turns: turns.count,
     promptTokens,
     sessionsOffered: plays.count,
     sessionsCompleted: ofStatus(1),
@@ -148,8 +142,8 @@ function factsOf(plan: RunPlan, run: ClusterRun, wallMs: number): JobFacts {
 
 function largestShare(run: ClusterRun, promptTokens: number): number {
   const perPlay = new Float64Array(run.plays.count);
-  for (let t = 0; t < run.turns.count; t++)
-    if (run.turns.status[t] !== 0) perPlay[run.workload.turns.play[t]!]! += run.turns.promptTokens[t]!;
+  const { turn, promptTokens: prompts } = run.turns;
+  for (let i = 0; i < turn.length; i++) perPlay[run.workload.turns.play(turn[i]!)]! += prompts[i]!;
   return promptTokens === 0 ? 0 : perPlay.reduce((a, b) => Math.max(a, b), 0) / promptTokens;
 }
 
@@ -161,10 +155,11 @@ function pausesOver(plan: RunPlan, run: ClusterRun): { pauses: number; pausesAbo
   const ttl = Math.max(0, ...ttls);
   let pauses = 0;
   let pausesAboveTtl = 0;
-  for (let t = 0; t < run.turns.count; t++) {
-    if (run.turns.status[t] === 0 || run.workload.turns.pauseKind[t] === 0) continue;
+  const { turns } = run.workload;
+  for (const turn of run.turns.turn) {
+    if (turns.pauseKind(turn) === 0) continue;
     pauses++;
-    if (run.workload.turns.pauseMs[t]! > ttl) pausesAboveTtl++;
+    if (turns.pauseMs(turn) > ttl) pausesAboveTtl++;
   }
   return { pauses, pausesAboveTtl };
 }

@@ -14,12 +14,12 @@ export function sessionsCsv(replication: number, run: ClusterRun): string {
   const counts = new Int32Array(plays.count);
   const prompts = new Float64Array(plays.count);
   const outputs = new Float64Array(plays.count);
-  for (let t = 0; t < turns.count; t++) {
-    if (turns.status[t] === 0) continue;
-    const play = workload.turns.play[t]!;
+  const { turn, promptTokens, outputTokens } = turns;
+  for (let i = 0; i < turn.length; i++) {
+    const play = workload.turns.play(turn[i]!);
     counts[play]!++;
-    prompts[play]! += turns.promptTokens[t]!;
-    outputs[play]! += turns.outputTokens[t]!;
+    prompts[play]! += promptTokens[i]!;
+    outputs[play]! += outputTokens[i]!;
   }
   const rows = [SESSION_HEAD];
   for (let p = 0; p < plays.count; p++) {
@@ -47,15 +47,15 @@ export function requestsCsv(replication: number, run: ClusterRun): string {
   const { turns: t, workload } = run;
   const rows = [REQUEST_HEAD];
   for (let i = 0; i < t.count; i++) {
-    if (t.status[i] === 0) continue;
     const times = [t.arrivalMs[i]!, t.dispatchMs[i]!, t.admitMs[i]!, t.firstTokenMs[i]!, t.lastTokenMs[i]!].map(num);
     const w = workload.turns;
+    const turn = t.turn[i]!;
     rows.push(
       [
         replication,
-        workload.playName(w.play[i]!),
-        workload.turnName(i),
-        TURN_CLASSES[w.turnClass[i]!],
+        workload.playName(w.play(turn)),
+        workload.turnName(turn),
+        TURN_CLASSES[w.turnClass(turn)],
         t.worker[i],
         ...times,
         t.promptTokens[i],

@@ -1,4 +1,4 @@
-/** A hand-made run for tests of metrics: five turns of three sessions on four workers, one minute. */
+/** A hand-made run for tests of metrics: four turns of three sessions on four workers, one minute. */
 import type { WorkerCounters } from '../engine/worker.ts';
 import { zeroCounters } from '../engine/zero-counters.ts';
 import type { RunMeasures, WorkerMeasures } from './run-measures.ts';
@@ -29,12 +29,11 @@ export function fixtureWorker(pool: string, given: Partial<WorkerCounters> = {},
 }
 
 /**
- * The run. Turn 0 (session 0, class first): finished. Turn 1 (session 0, class tool): finished after a restore. Turn 2 (session 1):
- * rejected. Turn 3 (session 2): admitted, then cut by the end. Turn 4: skipped by a mid-life start.
+ * The run; rows are turns. Turn 0 (session 0, class first): finished. Turn 1 (session 0, class tool): finished after a restore. Turn 2 (session 1):
+ * rejected. Turn 3 (session 2): admitted, then cut by the end.
  */
 export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
-  const turns = new TurnTable(5);
-  turns.ensure(5);
+  const turns = new TurnTable();
   turns.arrived(0, 0, 12_000);
   turns.dispatched(0, 0, 0);
   turns.admitted(0, 10, 8000, 2000);
@@ -47,7 +46,7 @@ export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
   turns.firstToken(1, 10_500);
   turns.finished(1, 12_500, 11);
   turns.arrived(2, 20_000, 9000);
-  turns.ended(2, 20_000, TURN_STATUS.rejected);
+  turns.ended(2, TURN_STATUS.rejected);
   turns.arrived(3, 30_000, 4000);
   turns.dispatched(3, 30_000, 2);
   turns.admitted(3, 30_005, 1000, 0);
@@ -62,9 +61,9 @@ export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
     rateWindowMs: 60_000,
     turns,
     labels: {
-      turnClass: Uint8Array.of(0, 1, 0, 0, 1),
+      turnClass: Uint8Array.of(0, 1, 0, 0),
       classNames: ['first', 'tool'],
-      session: Int32Array.of(0, 0, 1, 2, 2),
+      session: Int32Array.of(0, 0, 1, 2),
       tenant: Int32Array.of(0, 1, 1),
       tenantNames: ['red', 'blue'],
     },
@@ -90,7 +89,7 @@ export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
     sources: { hbm: 9000, host: 5000, compulsory: 4000, routing: 1000, capacity: 500, ttl: 300, other: 200 },
     occupancy: { hbm: 0.8, host: 0.4 },
     router: { decisions: 4, staleDecisions: 1 },
-    unloaded: { turnMs: Float64Array.of(2000, 1000, 1000, 1000, 1000), sessionMs: Float64Array.of(3000, 1000, 1000) },
+    unloaded: { turnMs: Float64Array.of(2000, 1000, 1000, 1000), sessionMs: Float64Array.of(3000, 1000, 1000) },
     objectives: { turn: [{ metric: 'turn.ttft', op: '<', bound: 0.8 }], session: [] },
     cost: { hostUsdPerGiBHour: 0.1, powerPue: 1.2 },
     ...changes,

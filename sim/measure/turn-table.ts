@@ -1,6 +1,12 @@
 /**
- * What happened to every turn of a run: columns indexed by turn id, filled by the cluster as the turn proceeds. A turn is one
- * model request; retries are attempts of the same turn. About 90 B per turn, no objects.
+ * What happened to every turn that reached the gateway: one row per turn in the order of arrival, filled by the cluster as the turn
+ * proceeds. A turn is one model request; retries are attempts of the same turn. 66 B per row, no objects.
+ *
+ *     while the run goes on     every column is a list of pages of 4,096 rows: nothing is copied when it grows
+ *     once a column is read     no more rows are written; each column that is read becomes one array in the order of turn ids and
+ *                               gives its pages back, so that rows before and after the first read are different ones
+ *
+ * Pages of what rarely happens (a restore, a wait in the router, a hit in host memory, a preemption) are made when it does.
  */
 
 /** State of a turn. Everything from `finished` on is terminal. */
@@ -23,125 +29,307 @@ export const TURN_STATUS = {
 /** State of a session tree; the order of codes is that of the cluster's play table. */
 export const SESSION_STATUS = { open: 0, completed: 1, failed: 2, censored: 3, rejected: 4, abandoned: 5 } as const;
 
-const FLOAT_COLUMNS = ['arrivalMs', 'dispatchMs', 'restoreMs', 'admitMs', 'firstTokenMs', 'lastTokenMs', 'unloadedMs'] as const;
-const INT_COLUMNS = ['promptTokens', 'outputTokens', 'hitHbmTokens', 'hitHostTokens', 'avoidableTokens', 'preemptions', 'worker'] as const;
-const BYTE_COLUMNS = ['status', 'attempts'] as const;
+const PAGE_BITS = 12;
+const PAGE = 1 << PAGE_BITS;
+const MASK = PAGE - 1;
 
-/** Columns by turn id. Times are ms since the start of the run, NaN = did not happen. */
+type Column = Float64Array | Int32Array | Uint8Array;
+/** Pages of one column; a hole = nothing to say about its rows. */
+type Pages<T extends Column> = (T | undefined)[];
+
+/** Rows of turns. Times are ms since the start of the run, NaN = did not happen. Columns: shape [count], in the order of turn ids. */
 export class TurnTable {
-  /** Turn ids in use are 0..count-1. */
+  /** Rows in use. */
   count = 0;
   /** Turns that reached `finished`. */
   finishedCount = 0;
-  /** Turn reached the gateway, first attempt. */
-  arrivalMs = new Float64Array(0);
-  /** First dispatch to a worker. */
-  dispatchMs = new Float64Array(0);
-  /** First restore from a lower tier began. */
-  restoreMs = new Float64Array(0);
-  /** First admission. */
-  admitMs = new Float64Array(0);
-  /** End of the step that made the first output token of the last attempt. */
-  firstTokenMs = new Float64Array(0);
-  /** End of the step that made the last output token; only for finished turns. */
-  lastTokenMs = new Float64Array(0);
-  /** What the turn would have taken on an idle fleet with a perfect cache, arrival to last token; set when it finished. */
-  unloadedMs = new Float64Array(0);
-  promptTokens = new Int32Array(0);
-  /** Tokens produced. */
-  outputTokens = new Int32Array(0);
-  /** Prompt tokens found in a tier at the FIRST admission; re-admissions do not count. */
-  hitHbmTokens = new Int32Array(0);
-  hitHostTokens = new Int32Array(0);
-  /** Missed prompt tokens with an avoidable cause at the first admission. */
-  avoidableTokens = new Int32Array(0);
-  preemptions = new Int32Array(0);
-  /** Rank of the last attempt, -1 = none. */
-  worker = new Int32Array(0);
-  /** Code of {@link TURN_STATUS}. */
-  status = new Uint8Array(0);
-  attempts = new Uint8Array(0);
+  readonly #turn: Pages<Int32Array> = [];
+  readonly #arrivalMs: Pages<Float64Array> = [];
+  /** A page without it: whoever has a worker was dispatched on arrival. */
+  readonly #dispatchMs: Pages<Float64Array> = [];
+  readonly #restoreMs: Pages<Float64Array> = [];
+  readonly #admitMs: Pages<Float64Array> = [];
+  readonly #firstTokenMs: Pages<Float64Array> = [];
+  readonly #lastTokenMs: Pages<Float64Array> = [];
+  readonly #unloadedMs: Pages<Float64Array> = [];
+  readonly #promptTokens: Pages<Int32Array> = [];
+  readonly #outputTokens: Pages<Int32Array> = [];
+  readonly #hitHbmTokens: Pages<Int32Array> = [];
+  readonly #hitHostTokens: Pages<Int32Array> = [];
+  readonly #avoidableTokens: Pages<Int32Array> = [];
+  readonly #preemptions: Pages<Int32Array> = [];
+  readonly #worker: Pages<Int32Array> = [];
+  readonly #status: Pages<Uint8Array> = [];
+  readonly #attempts: Pages<Uint8Array> = [];
+  /** Columns that were read. */
+  readonly #read = new Map<string, Column>();
+  /** Row of the i-th turn in the order of ids; null while rows are written. */
+  #order: Int32Array | null = null;
 
-  constructor(capacity = 0) {
-    this.#grow(Math.max(16, capacity));
+  // ---- while the run goes on ------------------------------------------------------------------------------------------------
+
+  /** A turn reached the gateway for the first time; returns its row. Cost O(1). */
+  arrived(turn: number, tMs: number, promptTokens: number): number {
+    if (this.#order !== null) throw new Error('internal error: a turn arrived after its table was read');
+    const row = this.count++;
+    const i = row & MASK;
+    if (i === 0) this.#addPage();
+    const page = row >> PAGE_BITS;
+    this.#turn[page]![i] = turn;
+    this.#arrivalMs[page]![i] = tMs;
+    this.#promptTokens[page]![i] = promptTokens;
+    this.#status[page]![i] = TURN_STATUS.open;
+    this.#attempts[page]![i] = 1;
+    return row;
   }
 
-  /** Makes room for turn ids below `count`. Cost O(1) amortised. */
-  ensure(count: number): void {
-    if (count > this.arrivalMs.length) this.#grow(Math.max(count, this.arrivalMs.length * 2));
-    if (count > this.count) this.count = count;
+  /** Attempts so far. */
+  attemptsOf(row: number): number {
+    return this.#attempts[row >> PAGE_BITS]![row & MASK]!;
   }
 
-  arrived(turn: number, tMs: number, promptTokens: number): void {
-    this.ensure(turn + 1);
-    this.arrivalMs[turn] = tMs;
-    this.promptTokens[turn] = promptTokens;
-    this.status[turn] = TURN_STATUS.open;
+  /** The turn came again. */
+  retried(row: number, attempts: number): void {
+    this.#attempts[row >> PAGE_BITS]![row & MASK] = attempts;
   }
 
-  dispatched(turn: number, tMs: number, worker: number): void {
-    if (Number.isNaN(this.dispatchMs[turn]!)) this.dispatchMs[turn] = tMs;
-    this.worker[turn] = worker;
+  /** Sent to a worker. Returns whether it is the first time; only then is the time kept. */
+  dispatched(row: number, tMs: number, worker: number): boolean {
+    const page = row >> PAGE_BITS;
+    const i = row & MASK;
+    const isFirst = this.#worker[page]![i]! < 0;
+    if (isFirst) {
+      const times = this.#dispatchMs[page] ?? (tMs === this.#arrivalMs[page]![i] ? undefined : this.#addDispatchPage(page));
+      if (times !== undefined) times[i] = tMs;
+    }
+    this.#worker[page]![i] = worker;
+    return isFirst;
   }
 
-  /** A restore began; only the one before the first admission is kept. */
-  restoring(turn: number, tMs: number): void {
-    if (Number.isNaN(this.restoreMs[turn]!) && Number.isNaN(this.admitMs[turn]!)) this.restoreMs[turn] = tMs;
+  /** A restore began; only the first before the first admission is kept. */
+  restoring(row: number, tMs: number): void {
+    const page = row >> PAGE_BITS;
+    const i = row & MASK;
+    const times = (this.#restoreMs[page] ??= new Float64Array(PAGE).fill(Number.NaN));
+    if (Number.isNaN(times[i]!) && Number.isNaN(this.#admitMs[page]![i]!)) times[i] = tMs;
   }
 
   /** An admission; later ones (after preemption, or of another attempt) change nothing. */
-  admitted(turn: number, tMs: number, hitHbmTokens: number, hitHostTokens: number): void {
-    if (!Number.isNaN(this.admitMs[turn]!)) return;
-    this.admitMs[turn] = tMs;
-    this.hitHbmTokens[turn] = hitHbmTokens;
-    this.hitHostTokens[turn] = hitHostTokens;
+  admitted(row: number, tMs: number, hitHbmTokens: number, hitHostTokens: number): void {
+    const page = row >> PAGE_BITS;
+    const i = row & MASK;
+    const times = this.#admitMs[page]!;
+    if (!Number.isNaN(times[i]!)) return;
+    times[i] = tMs;
+    this.#hitHbmTokens[page]![i] = hitHbmTokens;
+    if (hitHostTokens !== 0) (this.#hitHostTokens[page] ??= new Int32Array(PAGE))[i] = hitHostTokens;
+  }
+
+  /** Missed prompt tokens with an avoidable cause at the first admission. */
+  judged(row: number, avoidableTokens: number): void {
+    this.#avoidableTokens[row >> PAGE_BITS]![row & MASK] = avoidableTokens;
+  }
+
+  preempted(row: number): void {
+    (this.#preemptions[row >> PAGE_BITS] ??= new Int32Array(PAGE))[row & MASK]!++;
   }
 
   /** A retry starts its answer again, so the last attempt's first token counts. */
-  firstToken(turn: number, tMs: number): void {
-    this.firstTokenMs[turn] = tMs;
+  firstToken(row: number, tMs: number): void {
+    this.#firstTokenMs[row >> PAGE_BITS]![row & MASK] = tMs;
   }
 
-  finished(turn: number, tMs: number, outputTokens: number): void {
-    this.lastTokenMs[turn] = tMs;
-    this.outputTokens[turn] = outputTokens;
-    this.#close(turn, TURN_STATUS.finished);
+  finished(row: number, tMs: number, outputTokens: number): void {
+    const page = row >> PAGE_BITS;
+    this.#lastTokenMs[page]![row & MASK] = tMs;
+    this.#outputTokens[page]![row & MASK] = outputTokens;
+    this.#close(row, TURN_STATUS.finished);
     this.finishedCount++;
   }
 
+  /** What the turn would have taken on an idle fleet with a perfect cache, arrival to last token. */
+  unloaded(row: number, ms: number): void {
+    this.#unloadedMs[row >> PAGE_BITS]![row & MASK] = ms;
+  }
+
   /** A terminal state other than `finished`. */
-  ended(turn: number, _tMs: number, status: number): void {
-    this.#close(turn, status);
+  ended(row: number, status: number): void {
+    this.#close(row, status);
   }
 
   /** Marks every open turn as censored: the run is over. */
   censorOpen(): void {
-    for (let turn = 0; turn < this.count; turn++) if (this.status[turn] === TURN_STATUS.open) this.status[turn] = TURN_STATUS.censored;
+    for (const page of this.#status) for (let i = 0; i < PAGE; i++) if (page![i] === TURN_STATUS.open) page![i] = TURN_STATUS.censored;
+  }
+
+  // ---- when it is over ------------------------------------------------------------------------------------------------------
+
+  /** Turn id of each row. */
+  get turn(): Int32Array {
+    return this.#column('turn', this.#turn, Int32Array, 0);
+  }
+
+  /** Turn reached the gateway, first attempt. */
+  get arrivalMs(): Float64Array {
+    return this.#column('arrivalMs', this.#arrivalMs, Float64Array, Number.NaN);
+  }
+
+  /** First dispatch to a worker. */
+  get dispatchMs(): Float64Array {
+    const known = this.#read.get('dispatchMs');
+    if (known !== undefined) return known as Float64Array;
+    const { arrivalMs, worker } = this;
+    const order = this.#order!;
+    const out = new Float64Array(this.count);
+    for (let k = 0; k < out.length; k++) {
+      const row = order[k]!;
+      const times = this.#dispatchMs[row >> PAGE_BITS];
+      out[k] = times !== undefined ? times[row & MASK]! : worker[k]! < 0 ? Number.NaN : arrivalMs[k]!;
+    }
+    this.#dispatchMs.length = 0;
+    this.#read.set('dispatchMs', out);
+    return out;
+  }
+
+  /** First restore from a lower tier began. */
+  get restoreMs(): Float64Array {
+    return this.#column('restoreMs', this.#restoreMs, Float64Array, Number.NaN);
+  }
+
+  /** First admission. */
+  get admitMs(): Float64Array {
+    return this.#column('admitMs', this.#admitMs, Float64Array, Number.NaN);
+  }
+
+  /** End of the step that made the first output token of the last attempt. */
+  get firstTokenMs(): Float64Array {
+    return this.#column('firstTokenMs', this.#firstTokenMs, Float64Array, Number.NaN);
+  }
+
+  /** End of the step that made the last output token; only for finished turns. */
+  get lastTokenMs(): Float64Array {
+    return this.#column('lastTokenMs', this.#lastTokenMs, Float64Array, Number.NaN);
+  }
+
+  /** Duration on an idle fleet with a perfect cache; set when the turn finished. */
+  get unloadedMs(): Float64Array {
+    return this.#column('unloadedMs', this.#unloadedMs, Float64Array, Number.NaN);
+  }
+
+  get promptTokens(): Int32Array {
+    return this.#column('promptTokens', this.#promptTokens, Int32Array, 0);
+  }
+
+  /** Tokens produced. */
+  get outputTokens(): Int32Array {
+    return this.#column('outputTokens', this.#outputTokens, Int32Array, 0);
+  }
+
+  /** Prompt tokens found in a tier at the FIRST admission; re-admissions do not count. */
+  get hitHbmTokens(): Int32Array {
+    return this.#column('hitHbmTokens', this.#hitHbmTokens, Int32Array, 0);
+  }
+
+  get hitHostTokens(): Int32Array {
+    return this.#column('hitHostTokens', this.#hitHostTokens, Int32Array, 0);
+  }
+
+  /** Missed prompt tokens with an avoidable cause at the first admission. */
+  get avoidableTokens(): Int32Array {
+    return this.#column('avoidableTokens', this.#avoidableTokens, Int32Array, 0);
+  }
+
+  get preemptions(): Int32Array {
+    return this.#column('preemptions', this.#preemptions, Int32Array, 0);
+  }
+
+  /** Rank of the last attempt, -1 = none. */
+  get worker(): Int32Array {
+    return this.#column('worker', this.#worker, Int32Array, -1);
+  }
+
+  /** Code of {@link TURN_STATUS}. */
+  get status(): Uint8Array {
+    return this.#column('status', this.#status, Uint8Array, 0);
+  }
+
+  get attempts(): Uint8Array {
+    return this.#column('attempts', this.#attempts, Uint8Array, 0);
+  }
+
+  /** Bytes of all pages and columns. */
+  get bytes(): number {
+    let bytes = this.#order?.byteLength ?? 0;
+    for (const column of this.#read.values()) bytes += column.byteLength;
+    for (const pages of this.#allPages()) for (const page of pages) bytes += page?.byteLength ?? 0;
+    return bytes;
   }
 
   /** Exactly one terminal state per turn (invariant I6). */
-  #close(turn: number, status: number): void {
-    if (this.status[turn] !== TURN_STATUS.open)
-      throw new Error(`internal error I6 (one terminal state): turn ${turn} is in state ${this.status[turn]}, cannot enter ${status}`);
-    this.status[turn] = status;
+  #close(row: number, status: number): void {
+    const states = this.#status[row >> PAGE_BITS];
+    const i = row & MASK;
+    if (states?.[i] !== TURN_STATUS.open)
+      throw new Error(`internal error I6 (one terminal state): row ${row} is in state ${states?.[i]}, cannot enter ${status}`);
+    states[i] = status;
   }
 
-  #grow(size: number): void {
-    for (const name of FLOAT_COLUMNS) {
-      const column = new Float64Array(size).fill(NaN);
-      column.set(this[name]);
-      this[name] = column;
+  #addPage(): void {
+    this.#turn.push(new Int32Array(PAGE));
+    this.#arrivalMs.push(new Float64Array(PAGE));
+    this.#admitMs.push(new Float64Array(PAGE).fill(Number.NaN));
+    this.#firstTokenMs.push(new Float64Array(PAGE).fill(Number.NaN));
+    this.#lastTokenMs.push(new Float64Array(PAGE).fill(Number.NaN));
+    this.#unloadedMs.push(new Float64Array(PAGE).fill(Number.NaN));
+    this.#promptTokens.push(new Int32Array(PAGE));
+    this.#outputTokens.push(new Int32Array(PAGE));
+    this.#hitHbmTokens.push(new Int32Array(PAGE));
+    this.#avoidableTokens.push(new Int32Array(PAGE));
+    this.#worker.push(new Int32Array(PAGE).fill(-1));
+    this.#status.push(new Uint8Array(PAGE));
+    this.#attempts.push(new Uint8Array(PAGE));
+  }
+
+  /** Dispatch times of a page in which, so far, everybody was dispatched on arrival. */
+  #addDispatchPage(page: number): Float64Array {
+    const workers = this.#worker[page]!;
+    const times = this.#arrivalMs[page]!.map((tMs, i) => (workers[i]! < 0 ? Number.NaN : tMs));
+    this.#dispatchMs[page] = times;
+    return times;
+  }
+
+  /** Joins the pages of a column in the order of turn ids and gives them back. Cost O(rows) once. */
+  #column<T extends Column>(name: string, pages: Pages<T>, make: new (length: number) => T, absent: number): T {
+    const known = this.#read.get(name);
+    if (known !== undefined) return known as T;
+    this.#order ??= this.#byTurn();
+    const order = this.#order;
+    const out = new make(this.count);
+    for (let k = 0; k < out.length; k++) {
+      const row = order[k]!;
+      out[k] = pages[row >> PAGE_BITS]?.[row & MASK] ?? absent;
     }
-    for (const name of INT_COLUMNS) {
-      const column = new Int32Array(size);
-      if (name === 'worker') column.fill(-1);
-      column.set(this[name]);
-      this[name] = column;
-    }
-    for (const name of BYTE_COLUMNS) {
-      const column = new Uint8Array(size);
-      column.set(this[name]);
-      this[name] = column;
-    }
+    pages.length = 0;
+    this.#read.set(name, out);
+    return out;
+  }
+
+  #byTurn(): Int32Array {
+    let last = -1;
+    for (let row = 0; row < this.count; row++) last = Math.max(last, this.#turn[row >> PAGE_BITS]![row & MASK]!);
+    const rowOf = new Int32Array(last + 1);
+    for (let row = 0; row < this.count; row++) rowOf[this.#turn[row >> PAGE_BITS]![row & MASK]!] = row + 1;
+    const order = new Int32Array(this.count);
+    let k = 0;
+    for (let turn = 0; turn <= last; turn++) if (rowOf[turn]! > 0) order[k++] = rowOf[turn]! - 1;
+    return order;
+  }
+
+  #allPages(): Pages<Column>[] {
+    return [
+      ...[this.#turn, this.#arrivalMs, this.#dispatchMs, this.#restoreMs, this.#admitMs, this.#firstTokenMs, this.#lastTokenMs],
+      ...[this.#unloadedMs, this.#promptTokens, this.#outputTokens, this.#hitHbmTokens, this.#hitHostTokens, this.#avoidableTokens],
+      ...[this.#preemptions, this.#worker, this.#status, this.#attempts],
+    ];
   }
 }

@@ -147,7 +147,7 @@ describe('closed population of the WEKA sample', () => {
     let instants = 0;
     const fleet = new ScriptedFleet(
       workload,
-      (t) => apiMs(trace, workload.turns.request[t]!),
+      (t) => apiMs(trace, workload.turns.request(t)),
       (tMs) => {
         for (const play of live) if (!fleet.loop.isOpen(play)) live.delete(play);
         for (let play = 0; play < workload.plays.count; play++) if (fleet.loop.isOpen(play)) live.add(play);
@@ -173,11 +173,11 @@ describe('closed population of the WEKA sample', () => {
       0,
     );
     for (let t = 0; t < all.turns.count; t++) {
-      const service = apiMs(trace, all.turns.request[t]!);
-      const pause = all.turns.pauseMs[t]!;
+      const service = apiMs(trace, all.turns.request(t));
+      const pause = all.turns.pauseMs(t);
       residence += service + pause;
       serving += service;
-      context += (service + pause) * all.turns.promptTokens[t]!;
+      context += (service + pause) * all.turns.promptTokens(t);
       remaining += (pause * pause) / 2;
     }
     const midlife = options('midlife', 1);

@@ -27,7 +27,7 @@ function infiniteCache(workload: Workload) {
   let hits = 0;
   let firstHits = 0;
   for (let t = 0; t < turns.count; t++) {
-    const n = branches.path(turns.branch[t]!, turns.depthBlocks[t]!, path, limit);
+    const n = branches.path(turns.branch(t), turns.depthBlocks(t), path, limit);
     let missed = false;
     let seen = 0;
     for (let i = 0; i < n; i++) {
@@ -36,9 +36,9 @@ function infiniteCache(workload: Workload) {
       missed ||= own < limit[i]!;
       held.set(path[i]!, Math.max(own, limit[i]!));
     }
-    references += turns.depthBlocks[t]!;
+    references += turns.depthBlocks(t);
     hits += seen;
-    if (t === agents.turnFrom[turns.agent[t]!]) firstHits += seen;
+    if (t === agents.turnFrom[turns.agent(t)]) firstHits += seen;
   }
   return { references, hits, firstHits, distinct: [...held.values()].reduce((sum, own) => sum + own, 0) };
 }
@@ -51,8 +51,8 @@ function sum(workload: Workload, value: (turn: number) => number): number {
 
 /** Blocks a turn shares with the turn before it in its agent; 0 for the first. */
 function previousTurnBlocks({ turns, agents, branches }: Workload, t: number): number {
-  if (t === agents.turnFrom[turns.agent[t]!]) return 0;
-  return branches.commonDepth(turns.branch[t]!, turns.depthBlocks[t]!, turns.branch[t - 1]!, turns.depthBlocks[t - 1]!);
+  if (t === agents.turnFrom[turns.agent(t)]) return 0;
+  return branches.commonDepth(turns.branch(t), turns.depthBlocks(t), turns.branch(t - 1), turns.depthBlocks(t - 1));
 }
 
 describe('WEKA sample', () => {
@@ -70,7 +70,7 @@ describe('WEKA sample', () => {
   it('hits an infinite cache 17,007,251 times, and the reusable tokens of the turns say the same', () => {
     const w = workload();
     expect(infiniteCache(w)).toMatchObject({ references: 17_627_477, hits: 17_007_251, distinct: 620_226 });
-    expect(sum(w, (t) => w.turns.reusableTokens[t]!)).toBe(17_007_251 * 64);
+    expect(sum(w, (t) => w.turns.reusableTokens(t))).toBe(17_007_251 * 64);
   });
 
   it('finds the published reuse with nested agents', () => {
@@ -108,7 +108,7 @@ describe('WEKA sample', () => {
     const rows = published.weka_dev.ttl[pauses] as { ttl_s: number; prev_turn_hit_tokens: number; missed_requests: number }[];
     expect(rows.length).toBe(20);
     for (const row of rows) {
-      const late = (t: number) => t !== agents.turnFrom[turns.agent[t]!] && turns.pauseMs[t]! > row.ttl_s * 1000;
+      const late = (t: number) => t !== agents.turnFrom[turns.agent(t)] && turns.pauseMs(t) > row.ttl_s * 1000;
       expect(sum(w, (t) => (late(t) ? 1 : 0))).toBe(row.missed_requests);
       expect(sum(w, (t) => (late(t) ? 0 : previousTurnBlocks(w, t))) * 64).toBe(row.prev_turn_hit_tokens);
     }
@@ -117,8 +117,8 @@ describe('WEKA sample', () => {
   it('counts joining pauses from the agents that join, unless they are ignored', () => {
     const tree = workload({ agents: 'tree', pauses: 'recorded' });
     const joining = new Set<number>();
-    for (let t = 0; t < tree.turns.count; t++) if (tree.turns.pauseKind[t] === JOIN) joining.add(tree.turns.request[t]!);
-    const total = (w: Workload) => sum(w, (t) => (joining.has(w.turns.request[t]!) ? w.turns.pauseMs[t]! : 0));
+    for (let t = 0; t < tree.turns.count; t++) if (tree.turns.pauseKind(t) === JOIN) joining.add(tree.turns.request(t));
+    const total = (w: Workload) => sum(w, (t) => (joining.has(w.turns.request(t)) ? w.turns.pauseMs(t) : 0));
     expect(joining.size).toBe(16);
     expect(total(workload({ pauses: 'recorded' }))).toBe(3_827_440);
     expect(total(tree)).toBe(464_488);
@@ -130,9 +130,9 @@ describe('WEKA sample', () => {
     const { turns, agents, branches } = w;
     // What the engine keeps of the previous turn is its leaf: prompt, answer, then private blocks.
     const kept = (t: number) =>
-      t === agents.turnFrom[turns.agent[t]!]
+      t === agents.turnFrom[turns.agent(t)]
         ? 0
-        : branches.commonDepth(turns.branch[t]!, turns.depthBlocks[t]!, turns.leaf[t - 1]!, branches.end(turns.leaf[t - 1]!));
+        : branches.commonDepth(turns.branch(t), turns.depthBlocks(t), turns.openLeaf(t - 1), branches.end(turns.openLeaf(t - 1)));
     expect(sum(w, kept) * 64).toBe(published.weka_dev.output_kept.hit_tokens);
   });
 
@@ -155,7 +155,7 @@ describe('WEKA sample', () => {
   it('does not let clones share anything private: hits of a bootstrap are those of its plays', () => {
     const w = workload({ resample: 'bootstrap', sessions: 200 });
     const { hits } = infiniteCache(w);
-    expect(hits * 64).toBe(sum(w, (t) => w.turns.reusableTokens[t]!));
+    expect(hits * 64).toBe(sum(w, (t) => w.turns.reusableTokens(t)));
   });
 
   it('shares more from level to level', () => {

@@ -27,16 +27,16 @@ function naiveStarts({ turns, agents, plays }: Workload, serviceMs: (turn: numbe
     return known[t]!;
   };
   const startOf = (t: number): number => {
-    const a = turns.agent[t]!;
+    const a = turns.agent(t);
     if (t === agents.turnFrom[a]) {
       const after = agents.spawnAfter[a]!;
-      if (after < 0) return plays.startMs[turns.play[t]!]!;
+      if (after < 0) return plays.startMs[turns.play(t)]!;
       return (agents.spawnOn[a] === 1 ? end(after) : start(after)) + agents.spawnDelayMs[a]!;
     }
     let anchor = end(t - 1);
     for (let child = 0; child < agents.count; child++)
       if (agents.joinBefore[child] === t) anchor = Math.max(anchor, end(agents.turnTo[child]! - 1) + agents.joinDelayMs[child]!);
-    return anchor + turns.pauseMs[t]!;
+    return anchor + turns.pauseMs(t);
   };
   return Array.from({ length: turns.count }, (_, t) => start(t));
 }
@@ -68,7 +68,7 @@ describe('closed loop', () => {
         expect(fleet.completedMs.filter((ms) => ms !== undefined).length).toBe(workload.turns.count);
         expect(fleet.ends.map((end) => end.play).sort((a, b) => a - b)).toEqual([...sessions.keys()]);
         for (const { play, tMs, activeMs, unloadedMs } of fleet.ends) {
-          const mine = fleet.completedMs.filter((_, t) => workload.turns.play[t] === play);
+          const mine = fleet.completedMs.filter((_, t) => workload.turns.play(t) === play);
           expect(tMs).toBe(Math.max(...mine));
           // On the critical path the fleet does nothing but serve: active time = turns on it * service time, but for a child spawned on
           // dispatch, whose parent's service is not on its path.
@@ -88,7 +88,7 @@ describe('closed loop', () => {
         fast!.run();
         slow!.run();
         for (let t = 0; t < workload.turns.count; t++) {
-          const index = t - workload.agents.turnFrom[workload.turns.agent[t]!]!;
+          const index = t - workload.agents.turnFrom[workload.turns.agent(t)]!;
           expect(slow!.dispatchedMs[t]! - fast!.dispatchedMs[t]!).toBe(index * added);
         }
       }),

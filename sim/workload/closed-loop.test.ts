@@ -15,7 +15,7 @@ const OPTIONS: WorkloadOptions = {
 function replay(session: TraceSession, factor: number, choices: Partial<WorkloadOptions> = {}) {
   const trace = fixtureTrace([session]);
   const workload = materialiseWorkload(trace, { ...OPTIONS, ...choices }, 1, 0);
-  const fleet = new ScriptedFleet(workload, (turn) => trace.request.apiMs[workload.turns.request[turn]!]! * factor);
+  const fleet = new ScriptedFleet(workload, (turn) => trace.request.apiMs[workload.turns.request(turn)]! * factor);
   fleet.run();
   const starts = new Map(fleet.dispatchedMs.map((ms, turn) => [workload.turnName(turn), ms]));
   return { workload, fleet, starts };
@@ -30,7 +30,7 @@ describe('closed loop', () => {
     expect(starts.get('s0/root/1')).toBe(160_500);
     const endOf = (name: string) => fleet.completedMs[[...starts.keys()].indexOf(name)]!;
     expect([endOf('s0/A/2') + 3000, endOf('s0/B/0') + 4000]).toEqual([153_500, 150_000]);
-    expect(workload.turns.pauseKind[1]).toBe(3);
+    expect(workload.turns.pauseKind(1)).toBe(3);
   });
 
   it('replays E2 with services twice as long: the next root request moves to 202.0 s', () => {
@@ -42,7 +42,7 @@ describe('closed loop', () => {
     const workload = materialiseWorkload(trace, OPTIONS, 1, 0);
     const slowB = new ScriptedFleet(
       workload,
-      (t) => trace.request.apiMs[workload.turns.request[t]!]! + (workload.turnName(t) === 's0/B/0' ? 10_000 : 0),
+      (t) => trace.request.apiMs[workload.turns.request(t)]! + (workload.turnName(t) === 's0/B/0' ? 10_000 : 0),
     );
     slowB.run();
     // B: 106 + 50 + 4 = 160.0 s against A at 153.5 s; pause 7 s.

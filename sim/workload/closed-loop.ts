@@ -79,36 +79,36 @@ export class AgentLoop {
   /** The turn was sent at `tMs`: agents spawned on dispatch start their delay. */
   dispatched(turn: number, tMs: number): void {
     const { turns } = this.#workload;
-    const a = turns.agent[turn]!;
+    const a = turns.agent(turn);
     assert(this.#phase[a] === DUE && this.#turn[a] === turn, turn, 'dispatched but not due');
     this.#phase[a] = FLYING;
-    if ((turns.edges[turn]! & EDGE_SPAWNS_ON_DISPATCH) !== 0) this.#spawn(a, turn, 0, tMs);
+    if ((turns.edges(turn) & EDGE_SPAWNS_ON_DISPATCH) !== 0) this.#spawn(a, turn, 0, tMs);
   }
 
   /** The client has the last token. `unloadedMs` = what the turn would have taken on an idle fleet; summed along the critical path. */
   completed(turn: number, tMs: number, unloadedMs = 0): void {
     const { turns, agents } = this.#workload;
-    const a = turns.agent[turn]!;
+    const a = turns.agent(turn);
     assert(this.#phase[a] === FLYING && this.#turn[a] === turn, turn, 'completed but not in flight');
     this.#endMs[a] = tMs;
     this.#unloadedMs[a]! += unloadedMs;
-    if ((turns.edges[turn]! & EDGE_SPAWNS_ON_COMPLETION) !== 0) this.#spawn(a, turn, 1, tMs);
+    if ((turns.edges(turn) & EDGE_SPAWNS_ON_COMPLETION) !== 0) this.#spawn(a, turn, 1, tMs);
     const next = turn + 1;
     if (next === agents.turnTo[a]) this.#endAgent(a, tMs);
-    else if ((turns.edges[next]! & EDGE_JOINS) === 0) this.#setDue(a, next, tMs + turns.pauseMs[next]!, turns.pauseMs[next]!);
+    else if ((turns.edges(next) & EDGE_JOINS) === 0) this.#setDue(a, next, tMs + turns.pauseMs(next), turns.pauseMs(next));
     else this.#waitForJoin(a, next);
   }
 
   /** The turn was given up, after all retries: the play ends with `status`, whatever else of it is due or in flight is cancelled. */
   failed(turn: number, tMs: number, status: Exclude<PlayEnd, 'completed'> = 'failed'): void {
     const { turns, plays } = this.#workload;
-    const failing = turns.agent[turn]!;
+    const failing = turns.agent(turn);
     assert(
       (this.#phase[failing] === FLYING || this.#phase[failing] === DUE) && this.#turn[failing] === turn,
       turn,
       'failed but not running',
     );
-    const play = turns.play[turn]!;
+    const play = turns.play(turn);
     for (let a = plays.agentFrom[play]!; a < plays.agentTo[play]!; a++) {
       const phase = this.#phase[a]!;
       if (a !== failing && (phase === DUE || phase === FLYING)) this.#sink.cancelled(this.#turn[a]!, tMs);
@@ -128,7 +128,7 @@ export class AgentLoop {
     const { agents, turns } = this.#workload;
     const first = agents.firstTurn[a]!;
     const delay = agents.firstDelayMs[a]!;
-    const mayWait = first !== agents.turnFrom[a] && (turns.edges[first]! & EDGE_JOINS) !== 0;
+    const mayWait = first !== agents.turnFrom[a] && (turns.edges(first) & EDGE_JOINS) !== 0;
     if (mayWait && !this.#allJoined(a, first)) {
       this.#endMs[a] = tMs + delay;
       this.#clientMs[a] = Math.max(0, delay);
@@ -142,7 +142,7 @@ export class AgentLoop {
   /** Starts the agents that wait for `turn` of agent `parent`; `on` 0 = dispatch, 1 = completion. */
   #spawn(parent: number, turn: number, on: number, tMs: number): void {
     const { agents, plays, turns } = this.#workload;
-    const play = turns.play[turn]!;
+    const play = turns.play(turn);
     for (let a = plays.agentFrom[play]!; a < plays.agentTo[play]!; a++) {
       if (agents.spawnAfter[a] !== turn || agents.spawnOn[a] !== on || this.#phase[a] !== IDLE) continue;
       const delay = agents.spawnDelayMs[a]!;
@@ -191,7 +191,7 @@ export class AgentLoop {
     }
     this.#clientMs[a] = this.#clientMs[critical]!;
     this.#unloadedMs[a] = this.#unloadedMs[critical]!;
-    const pause = turns.pauseMs[turn]!;
+    const pause = turns.pauseMs(turn);
     this.#setDue(a, turn, anchor + pause, delay + pause);
   }
 

@@ -1,5 +1,5 @@
-/** Growable columns behind the contract of workload.ts: full columns are replaced by copies of twice the length. */
-import type { Agents, Plays, Turns } from './workload.ts';
+/** Growable columns behind the contract of workload.ts: full columns are replaced by copies of twice the length. Turns: played-turns.ts. */
+import type { Agents, Plays } from './workload.ts';
 
 type Column = Int32Array | Uint8Array | Float64Array;
 
@@ -23,42 +23,6 @@ const FIRST_ROWS = 256;
 const int32 = () => new Int32Array(FIRST_ROWS);
 const uint8 = () => new Uint8Array(FIRST_ROWS);
 const float64 = () => new Float64Array(FIRST_ROWS);
-
-/** Columns of {@link Turns}; 50 B per turn. */
-export class TurnColumns extends Columns implements Turns {
-  agent = int32();
-  play = int32();
-  promptTokens = int32();
-  outputTokens = int32();
-  pauseMs = float64();
-  pauseKind = uint8();
-  turnClass = uint8();
-  stop = uint8();
-  branch = int32();
-  depthBlocks = int32();
-  leaf = int32();
-  reusableTokens = int32();
-  skipped = uint8();
-  edges = uint8();
-  request = int32();
-  protected readonly names = [
-    'agent',
-    'play',
-    'promptTokens',
-    'outputTokens',
-    'pauseMs',
-    'pauseKind',
-    'turnClass',
-    'stop',
-    'branch',
-    'depthBlocks',
-    'leaf',
-    'reusableTokens',
-    'skipped',
-    'edges',
-    'request',
-  ];
-}
 
 /** Columns of {@link Agents}. */
 export class AgentColumns extends Columns implements Agents {
@@ -90,7 +54,7 @@ export class AgentColumns extends Columns implements Agents {
   ];
 }
 
-/** Columns of {@link Plays}. */
+/** Columns of {@link Plays}, and where the turns, template rows and own branches of a play begin. */
 export class PlayColumns extends Columns implements Plays {
   session = int32();
   agentFrom = int32();
@@ -101,7 +65,23 @@ export class PlayColumns extends Columns implements Plays {
   ordinal = int32();
   startMs = float64();
   sendsHints = uint8();
-  protected readonly names = ['session', 'agentFrom', 'agentTo', 'tenant', 'priority', 'slot', 'ordinal', 'startMs', 'sendsHints'];
+  turnFrom = int32();
+  templateFrom = int32();
+  branchFrom = int32();
+  protected readonly names = [
+    'session',
+    'agentFrom',
+    'agentTo',
+    'tenant',
+    'priority',
+    'slot',
+    'ordinal',
+    'startMs',
+    'sendsHints',
+    'turnFrom',
+    'templateFrom',
+    'branchFrom',
+  ];
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { Trace } from '../../traces/columns.ts';
 import type { TraceHeader, TraceRequest, TraceSession } from '../../traces/format.ts';
 import { draftOf, TraceBuilder } from '../../traces/trace-builder.ts';
+import type { Turns } from './workload.ts';
 
 type HeaderChoices = Partial<Pick<TraceHeader, 'blockTokens' | 'idScope' | 'partialTail'>>;
 
@@ -97,3 +98,12 @@ export const E2: TraceSession = {
     },
   ],
 };
+
+/** One fact of the turns [0, count) of a workload, for tests that compare many. */
+export function turnFacts<K extends Exclude<keyof Turns, 'count' | 'openLeaf'>>(
+  turns: Turns,
+  fact: K,
+  count: number = turns.count,
+): ReturnType<Turns[K]>[] {
+  return Array.from({ length: count }, (_, turn) => turns[fact](turn) as ReturnType<Turns[K]>);
+}

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { TraceRequest, TraceSession } from '../../traces/format.ts';
-import { E1, E2, fixtureRequest, fixtureTrace } from './fixture-trace.ts';
+import { E1, E2, fixtureRequest, fixtureTrace, turnFacts } from './fixture-trace.ts';
 import { materialiseWorkload } from './materialise.ts';
 import { randomSessions, runsOf } from './random-sessions.ts';
 import type { Workload } from './workload.ts';
@@ -19,18 +19,17 @@ const FIVE = Array.from(
 );
 
 const common = ({ branches, turns }: Workload, x: number, y: number) =>
-  branches.commonDepth(turns.branch[x]!, turns.depthBlocks[x]!, turns.branch[y]!, turns.depthBlocks[y]!);
-const columns = ({ turns }: Workload) =>
-  [
-    turns.promptTokens,
-    turns.pauseMs,
-    turns.pauseKind,
-    turns.turnClass,
-    turns.branch,
-    turns.depthBlocks,
-    turns.leaf,
-    turns.reusableTokens,
-  ].map((c) => c.slice(0, turns.count));
+  branches.commonDepth(turns.branch(x), turns.depthBlocks(x), turns.branch(y), turns.depthBlocks(y));
+/** What two workloads of the same draws agree in. A leaf is told by where it hangs: its id is the next one. */
+const columns = ({ turns, branches }: Workload) => [
+  ...(['promptTokens', 'pauseMs', 'pauseKind', 'turnClass', 'branch', 'depthBlocks', 'reusableTokens'] as const).map((name) =>
+    turnFacts(turns, name),
+  ),
+  Array.from({ length: turns.count }, (_, turn) => {
+    const leaf = turns.openLeaf(turn);
+    return [branches.parent[leaf], branches.start[leaf], branches.length[leaf]];
+  }),
+];
 
 describe('block sizes (worked examples of the trace specification)', () => {
   const oneAgent = (requests: TraceRequest[]): TraceSession[] => [{ id: 's', agents: [{ id: 'root', model: 'm', requests }] }];
@@ -51,13 +50,13 @@ describe('block sizes (worked examples of the trace specification)', () => {
 
   it('64 to 16: 220 tokens are 13 full engine blocks, 12 of them with an identity, and 8 are shared with a prompt that differs in the third id', () => {
     const w = at(16);
-    expect(w.turns.depthBlocks[0]).toBe(12);
-    expect(w.branches.start[w.turns.leaf[0]!]).toBe(12);
+    expect(w.turns.depthBlocks(0)).toBe(12);
+    expect(w.branches.start[w.turns.openLeaf(0)]).toBe(12);
     expect(common(w, 0, 1)).toBe(8);
   });
 
   it('64 to 128: one full block; 64 to 96: an error that lists what works', () => {
-    expect(at(128).turns.depthBlocks[0]).toBe(1);
+    expect(at(128).turns.depthBlocks(0)).toBe(1);
     expect(() => at(96)).toThrow(/E_TRACE_BLOCK_SIZE .*got engine blocks of 96 .* 1, 2, 4, 8, 16, 32, 64, 128, 256, 512/);
   });
 
@@ -66,9 +65,9 @@ describe('block sizes (worked examples of the trace specification)', () => {
       blockTokens: 512,
       partialTail: 'labelled',
     });
-    expect(materialiseWorkload(trace, { ...BASE, resample: 'none' }, 1, 0).turns.depthBlocks[0]).toBe(10);
+    expect(materialiseWorkload(trace, { ...BASE, resample: 'none' }, 1, 0).turns.depthBlocks(0)).toBe(10);
     const padded = materialiseWorkload(trace, { ...BASE, blockTokens: 512, partialTail: 'padded', resample: 'none' }, 1, 0);
-    expect([padded.turns.depthBlocks[0], padded.turns.promptTokens[0]]).toEqual([2, 1024]);
+    expect([padded.turns.depthBlocks(0), padded.turns.promptTokens(0)]).toEqual([2, 1024]);
   });
 });
 
@@ -204,7 +203,7 @@ describe('materialised workload', () => {
     expect([w.successor(0, 1), w.successor(1, 1), w.successor(2, 1)]).toEqual([3, -1, -1]);
   });
 
-  it('grows by replacing columns and leaves what was there', () => {
+  it('grows and leaves what was there', () => {
     const w = materialiseWorkload(fixtureTrace([E2]), { ...BASE, arrivals: CLOSED }, 42, 0);
     const before = columns(w);
     for (let j = 1; j < 500; j++) w.successor(0, j);
@@ -216,16 +215,15 @@ describe('materialised workload', () => {
   it('labels turns by class and pauses by kind', () => {
     const e1 = materialiseWorkload(fixtureTrace([E1]), { ...BASE, resample: 'none' }, 1, 0).turns;
     // Stops tool, tool, unknown, tool, turn before the turns 1 to 5.
-    expect([...e1.pauseKind.slice(0, 6)]).toEqual([0, 1, 1, 4, 1, 2]);
-    expect([...e1.turnClass.slice(0, 6)]).toEqual([0, 4, 4, 4, 4, 3]);
+    expect([...turnFacts(e1, 'pauseKind', 6)]).toEqual([0, 1, 1, 4, 1, 2]);
+    expect([...turnFacts(e1, 'turnClass', 6)]).toEqual([0, 4, 4, 4, 4, 3]);
     const e2 = materialiseWorkload(fixtureTrace([E2]), { ...BASE, resample: 'none' }, 1, 0).turns;
-    expect([...e2.turnClass.slice(0, 6)]).toEqual([0, 2, 1, 1, 1, 1]);
+    expect([...turnFacts(e2, 'turnClass', 6)]).toEqual([0, 2, 1, 1, 1, 1]);
   });
 
   it('applies mode, scale and cap to pauses, in this order', () => {
-    const pauses = (choices: Partial<WorkloadOptions>) => [
-      ...materialiseWorkload(fixtureTrace([E1]), { ...BASE, resample: 'none', ...choices }, 1, 0).turns.pauseMs.slice(0, 6),
-    ];
+    const pauses = (choices: Partial<WorkloadOptions>) =>
+      turnFacts(materialiseWorkload(fixtureTrace([E1]), { ...BASE, resample: 'none', ...choices }, 1, 0).turns, 'pauseMs', 6);
     expect(pauses({ pauses: 'recorded' })).toEqual([0, 10_000, 0, 27_444, 3000, 2000]);
     expect(pauses({})).toEqual([0, 4000, 0, 25_444, 1000, 1000]);
     expect(pauses({ scalePause: 0.5, gapCapMs: 10_000 })).toEqual([0, 2000, 0, 10_000, 500, 500]);
@@ -243,20 +241,20 @@ describe('materialised workload', () => {
     for (const ms of moved) expect(ms > 0 && ms <= 1000).toBe(true);
     expect(new Set(moved).size).toBe(4);
     for (let t = 0; t < exact.turns.count; t++) {
-      const by = spread.turns.pauseMs[t]! - exact.turns.pauseMs[t]!;
-      expect(Math.abs(by) <= 500 && spread.turns.pauseMs[t]! >= 0).toBe(true);
+      const by = spread.turns.pauseMs(t) - exact.turns.pauseMs(t);
+      expect(Math.abs(by) <= 500 && spread.turns.pauseMs(t) >= 0).toBe(true);
       if (t % 6 === 0) expect(by).toBe(0);
     }
-    expect(spread.turns.pauseMs[1]).not.toBe(spread.turns.pauseMs[7]);
+    expect(spread.turns.pauseMs(1)).not.toBe(spread.turns.pauseMs(7));
   });
 
   it('replays children ignored: the joining pause counts from the own response', () => {
     const root = (pauses: 'recorded' | 'debiased') =>
       materialiseWorkload(fixtureTrace([E2]), { ...BASE, agents: 'root', resample: 'none', pauses }, 1, 0);
     // t 180 - (100 + 5) = 75 s; minus the own service time of 8 s.
-    expect([...root('recorded').turns.pauseMs.slice(0, 2)]).toEqual([0, 75_000]);
-    expect([...root('debiased').turns.pauseMs.slice(0, 2)]).toEqual([0, 67_000]);
-    expect([root('recorded').turns.count, root('recorded').turns.edges[1]]).toEqual([2, 0]);
+    expect([...turnFacts(root('recorded').turns, 'pauseMs', 2)]).toEqual([0, 75_000]);
+    expect([...turnFacts(root('debiased').turns, 'pauseMs', 2)]).toEqual([0, 67_000]);
+    expect([root('recorded').turns.count, root('recorded').turns.edges(1)]).toEqual([2, 0]);
   });
 
   it('cuts a session at its first overlong request, and with it the agents that would start later', () => {
@@ -283,8 +281,8 @@ describe('materialised workload', () => {
     };
     const outputs = (o: 'recorded' | 'one') =>
       materialiseWorkload(fixtureTrace([session]), { ...BASE, outputs: o, resample: 'none' }, 1, 0);
-    expect([...outputs('recorded').turns.outputTokens.slice(0, 2), outputs('recorded').facts.zeroOutputs]).toEqual([1, 9, 1]);
-    expect([...outputs('one').turns.outputTokens.slice(0, 2)]).toEqual([1, 1]);
+    expect([...turnFacts(outputs('recorded').turns, 'outputTokens', 2), outputs('recorded').facts.zeroOutputs]).toEqual([1, 9, 1]);
+    expect([...turnFacts(outputs('one').turns, 'outputTokens', 2)]).toEqual([1, 1]);
   });
 
   it('passes hints through, request over session, and picks hinting clients by a keyed draw', () => {
@@ -324,10 +322,10 @@ describe('scale.context', () => {
     const session: TraceSession = { id: 's', agents: [{ id: 'root', model: 'm', toolTokens: 64, systemTokens: 64, requests }] };
     const w = materialiseWorkload(fixtureTrace([session]), { ...BASE, scaleContext: 2, resample: 'none' }, 1, 0);
     // 128 + 2 * (394 - 128) = 660; kept 4 blocks = 256 tokens -> 128 + 2 * 128 = 384 = 6 blocks.
-    expect([...w.turns.promptTokens.slice(0, 2)]).toEqual([660, 512]);
-    expect([...w.turns.outputTokens.slice(0, 2)]).toEqual([40, 10]);
-    expect([...w.turns.depthBlocks.slice(0, 2)]).toEqual([10, 8]);
-    expect([common(w, 0, 1), w.turns.reusableTokens[1]]).toEqual([6, 384]);
+    expect([...turnFacts(w.turns, 'promptTokens', 2)]).toEqual([660, 512]);
+    expect([...turnFacts(w.turns, 'outputTokens', 2)]).toEqual([40, 10]);
+    expect([...turnFacts(w.turns, 'depthBlocks', 2)]).toEqual([10, 8]);
+    expect([common(w, 0, 1), w.turns.reusableTokens(1)]).toEqual([6, 384]);
   });
 
   it('stretches every common prefix of a lone agent like a prompt of that length', () => {
@@ -343,7 +341,7 @@ describe('scale.context', () => {
           return Math.floor((tokens <= prefix ? tokens : Math.round(prefix + scaleContext * (tokens - prefix))) / 64);
         };
         for (let x = 0; x < plain.turns.count; x++) {
-          expect(scaled.turns.depthBlocks[x]).toBe(stretch(plain.turns.depthBlocks[x]!));
+          expect(scaled.turns.depthBlocks(x)).toBe(stretch(plain.turns.depthBlocks(x)));
           for (let y = 0; y < x; y++) expect(common(scaled, x, y)).toBe(stretch(common(plain, x, y)));
         }
       }),

@@ -1,15 +1,16 @@
 /**
- * From a trace to the workload of one replication: which sessions are played, when they start, and all turns of all plays as columns.
+ * From a trace to the workload of one replication: which sessions are played, when they start, and where they are entered.
  * Nothing is drawn later: successors of closed slots are keyed by (slot, j). Source: trace specification 7, experiments 3.1, 3.2.
  */
-import { BRANCH_PRIVATE, BranchTable } from '../../control/blocks.ts';
+import { BranchTable } from '../../control/blocks.ts';
 import { UserError } from '../../control/user-error.ts';
 import type { Trace } from '../../traces/columns.ts';
 import { Stream, streamKey } from '../kernel/draw.ts';
 import { openStarts, rampStarts, recordedStarts, SessionChoice } from './arrivals.ts';
-import { AgentColumns, globalCode, PlayColumns, TurnColumns } from './columns.ts';
+import { AgentColumns, PlayColumns } from './columns.ts';
 import { MidlifeChoice, type MidlifeEntry } from './midlife.ts';
 import { transformedPause } from './pauses.ts';
+import { PlayedTurns, resolvedBranch } from './played-turns.ts';
 import { planSessions, type SessionPlan } from './session-plan.ts';
 import { type SessionTemplate, SessionTemplates } from './session-template.ts';
 import type { Workload, WorkloadFacts } from './workload.ts';
@@ -19,7 +20,7 @@ import type { WorkloadOptions } from './workload-options.ts';
 /**
  * Draws the workload of replication `replication` (from 0).
  * Throws UserError: E_TRACE_BLOCK_SIZE, E_CONTEXT_EXCEEDED, E_TRACE_NO_ARRIVALS, E_RANGE.
- * Cost: some microseconds per play for its keyed draws, about 0.1 us per turn, and once per session O(runs * log + new blocks).
+ * Cost: some microseconds per play for its keyed draws, and once per session O(runs * log + new blocks).
  */
 export function materialiseWorkload(trace: Trace, options: WorkloadOptions, seed: number, replication: number): Workload {
   return new TraceWorkload(trace, options, seed, replication);
@@ -31,7 +32,7 @@ class TraceWorkload implements Workload {
   readonly tenants: readonly string[];
   readonly plays = new PlayColumns();
   readonly agents = new AgentColumns();
-  readonly turns = new TurnColumns();
+  readonly turns: PlayedTurns;
   readonly mode: Workload['mode'];
   readonly concurrency: number;
   readonly respawnMs: number;
@@ -60,6 +61,7 @@ class TraceWorkload implements Workload {
     this.respawnMs = arrivals.mode === 'closed' ? arrivals.respawnMs : 0;
     this.#plan = planSessions(trace, options);
     this.#templates = new SessionTemplates(trace, options, this.#plan, this.branches);
+    this.turns = new PlayedTurns(this.plays, this.agents, this.#templates.turns, this.branches);
     this.#choice = new SessionChoice(trace, this.#plan, options, seed, replication);
     const tenants = tenantNames(trace);
     this.tenants = tenants.names;
@@ -84,14 +86,14 @@ class TraceWorkload implements Workload {
   }
 
   turnName(turn: number): string {
-    const agent = this.turns.agent[turn]!;
+    const agent = this.turns.agent(turn);
     const name = this.#trace.strings[this.#trace.agent.id[this.agents.source[agent]!]!]!;
-    return `${this.playName(this.turns.play[turn]!)}/${name}/${turn - this.agents.turnFrom[agent]!}`;
+    return `${this.playName(this.turns.play(turn))}/${name}/${turn - this.agents.turnFrom[agent]!}`;
   }
 
   hints(turn: number): Readonly<Record<string, unknown>> | undefined {
-    const ofSession = this.#trace.sessionHints.get(this.plays.session[this.turns.play[turn]!]!);
-    const ofRequest = this.#trace.requestHints.get(this.turns.request[turn]!);
+    const ofSession = this.#trace.sessionHints.get(this.plays.session[this.turns.play(turn)]!);
+    const ofRequest = this.#trace.requestHints.get(this.turns.request(turn));
     return ofSession === undefined || ofRequest === undefined ? (ofRequest ?? ofSession) : { ...ofSession, ...ofRequest };
   }
 
@@ -151,7 +153,7 @@ class TraceWorkload implements Workload {
     plays.reserve(1);
     const play = plays.count++;
     const agentBase = this.agents.count;
-    const turnBase = this.turns.count;
+    const turnBase = this.turns.append(play, template, this.#copyBranches(template));
     plays.session[play] = session;
     plays.agentFrom[play] = agentBase;
     plays.agentTo[play] = agentBase + template.agentTo - template.agentFrom;
@@ -162,7 +164,6 @@ class TraceWorkload implements Workload {
     plays.startMs[play] = startMs;
     plays.sendsHints[play] = this.#hints(name, this.#options.hintShare) ? 1 : 0;
     this.#copyAgents(template, play, turnBase);
-    this.#copyTurns(template, play, agentBase);
     if (this.#options.dequantise) this.#dequantise(name, template, agentBase, turnBase);
     if (entry !== undefined) this.#enter(entry, agentBase, turnBase);
     return play;
@@ -195,39 +196,13 @@ class TraceWorkload implements Workload {
     }
   }
 
-  #copyTurns(template: SessionTemplate, play: number, agentBase: number): void {
-    const { turns, branches } = this;
-    const from = this.#templates.turns;
-    const branchBase = this.#copyBranches(template);
-    turns.reserve(template.turnTo - template.turnFrom);
-    for (let row = template.turnFrom; row < template.turnTo; row++) {
-      const t = turns.count++;
-      turns.agent[t] = agentBase + from.agent[row]!;
-      turns.play[t] = play;
-      turns.promptTokens[t] = from.promptTokens[row]!;
-      turns.outputTokens[t] = from.outputTokens[row]!;
-      turns.pauseMs[t] = from.pauseMs[row]!;
-      turns.pauseKind[t] = from.pauseKind[row]!;
-      turns.turnClass[t] = from.turnClass[row]!;
-      turns.stop[t] = from.stop[row]!;
-      turns.branch[t] = resolved(from.branch[row]!, branchBase);
-      turns.depthBlocks[t] = from.depthBlocks[row]!;
-      const parent = resolved(from.leafParent[row]!, branchBase);
-      turns.leaf[t] = branches.add(parent, from.leafAttach[row]!, from.leafLength[row]!, BRANCH_PRIVATE);
-      turns.reusableTokens[t] = from.reusableTokens[row]!;
-      turns.skipped[t] = 0;
-      turns.edges[t] = from.edges[row]!;
-      turns.request[t] = from.request[row]!;
-    }
-  }
-
   /** Creates the play's own branches; returns the id of the first. */
   #copyBranches(template: SessionTemplate): number {
     const { branches } = this;
     const from = this.#templates.branches;
     const base = branches.count;
     for (let row = template.branchFrom; row < template.branchTo; row++)
-      branches.add(resolved(from.parent[row]!, base), from.attach[row]!, from.length[row]!);
+      branches.add(resolvedBranch(from.parent[row]!, base), from.attach[row]!, from.length[row]!);
     return base;
   }
 
@@ -241,19 +216,17 @@ class TraceWorkload implements Workload {
       const stream = this.#stream('dequantise', `${name}/${agentName}`);
       for (let t = agents.turnFrom[a]! + 1; t < agents.turnTo[a]!; t++) {
         const read = readPauseMs[template.turnFrom + t - turnBase]! + quantum * (stream.double() - 0.5);
-        turns.pauseMs[t] = transformedPause(Math.max(0, read), this.#options);
+        turns.setPause(t, transformedPause(Math.max(0, read), this.#options));
       }
     }
   }
 
   #enter(entry: MidlifeEntry, agentBase: number, turnBase: number): void {
-    const { agents, turns } = this;
+    const { agents } = this;
     for (let i = 0; i < entry.firstTurn.length; i++) {
       const a = agentBase + i;
       const first = entry.firstTurn[i]!;
-      const turn = first < 0 ? agents.turnTo[a]! : turnBase + first;
-      turns.skipped.fill(1, agents.turnFrom[a], turn);
-      agents.firstTurn[a] = first < 0 ? -1 : turn;
+      agents.firstTurn[a] = first < 0 ? -1 : turnBase + first;
       agents.firstDelayMs[a] = entry.firstDelayMs[i]!;
     }
   }
@@ -287,14 +260,16 @@ class TraceWorkload implements Workload {
     hash.add(this.#plan.kept);
     for (const column of [plays.session, plays.startMs]) hash.add(column.subarray(0, plays.count));
     for (const column of [agents.firstTurn, agents.firstDelayMs]) hash.add(column.subarray(0, agents.count));
-    for (const column of [turns.promptTokens, turns.outputTokens, turns.pauseMs]) hash.add(column.subarray(0, turns.count));
+    hash.addInt32(turns.count, (t) => turns.promptTokens(t));
+    hash.addInt32(turns.count, (t) => turns.outputTokens(t));
+    hash.addFloat64(turns.count, (t) => turns.pauseMs(t));
     return hash.hex();
   }
 
   #gatherFacts(): WorkloadFacts {
     const { pauses, sharing, gapCapMs, fleetShare } = this.#options;
     let promptTokens = 0;
-    for (let t = 0; t < this.turns.count; t++) promptTokens += this.turns.promptTokens[t]!;
+    for (let t = 0; t < this.turns.count; t++) promptTokens += this.turns.promptTokens(t);
     return {
       pauses,
       sharing: this.#trace.header.idScope === 'file' ? 'by file-wide ids' : sharing === 'fleet' ? `fleet ${fleetShare}` : sharing,
@@ -310,11 +285,6 @@ class TraceWorkload implements Workload {
 
 function slotPlayName(slot: number, j: number): string {
   return j === 0 ? `s${slot}` : `s${slot}.${j}`;
-}
-
-/** Branch id from a template's code. */
-function resolved(code: number, base: number): number {
-  return code >= 0 ? base + code : code === -1 ? -1 : globalCode(code);
 }
 
 function tenantNames(trace: Trace): { names: string[]; ofSession: Int32Array } {

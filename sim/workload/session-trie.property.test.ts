@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Trace } from '../../traces/columns.ts';
 import type { TraceRequest, TraceSession } from '../../traces/format.ts';
-import { fixtureTrace } from './fixture-trace.ts';
+import { fixtureTrace, turnFacts } from './fixture-trace.ts';
 import { materialiseWorkload } from './materialise.ts';
 import { naiveBlocks, naiveCommon } from './naive-blocks.ts';
 import { randomSessions } from './random-sessions.ts';
@@ -35,7 +35,7 @@ function naiveTurns(trace: Trace, workload: Workload, options: WorkloadOptions):
   for (let play = 0; play < workload.plays.count; play++) {
     // Whether a play drew the fleet prefix shows only in its blocks; with a share of 0 or 1 it is known.
     const blocks = naiveBlocks(trace, workload.plays.session[play]!, workload.playName(play), options.fleetShare === 1, options);
-    for (let t = 0; t < workload.turns.count; t++) if (workload.turns.play[t] === play) turns[t] = blocks.get(workload.turns.request[t]!)!;
+    for (let t = 0; t < workload.turns.count; t++) if (workload.turns.play(t) === play) turns[t] = blocks.get(workload.turns.request(t))!;
   }
   return turns;
 }
@@ -61,7 +61,8 @@ describe('session trie', () => {
           };
           const workload = materialiseWorkload(trace, options, 7, 0);
           const naive = naiveTurns(trace, workload, options);
-          const { branch, depthBlocks } = workload.turns;
+          const branch = turnFacts(workload.turns, 'branch');
+          const depthBlocks = turnFacts(workload.turns, 'depthBlocks');
           for (let x = 0; x < workload.turns.count; x++) {
             expect(depthBlocks[x]).toBe(naive[x]!.length);
             const row = (common: (y: number) => number) => Array.from({ length: x }, (_, y) => common(y));
@@ -85,7 +86,9 @@ describe('session trie', () => {
         };
         const workload = materialiseWorkload(trace, options, 7, 0);
         const naive = naiveTurns(trace, workload, options);
-        const { play, request, reusableTokens } = workload.turns;
+        const [play, request, reusableTokens] = (['play', 'request', 'reusableTokens'] as const).map((f) =>
+          turnFacts(workload.turns, f),
+        ) as [number[], number[], number[]];
         const started = (t: number) => trace.request.startMs[request[t]!]!;
         for (let x = 0; x < workload.turns.count; x++) {
           let best = 0;
@@ -119,16 +122,16 @@ describe('session trie', () => {
           };
           const { turns, branches } = materialiseWorkload(trace, options, 7, 0);
           for (let t = 0; t < turns.count; t++) {
-            const leaf = turns.leaf[t]!;
-            const tokens = turns.promptTokens[t]! + turns.outputTokens[t]!;
+            const leaf = turns.openLeaf(t);
+            const tokens = turns.promptTokens(t) + turns.outputTokens(t);
             expect(branches.flags[leaf]).toBe(1);
             expect(branches.end(leaf)).toBeGreaterThanOrEqual(Math.ceil(tokens / options.blockTokens) + 1);
             expect(branches.length[leaf]).toBeGreaterThan(0);
-            expect(branches.start[leaf]).toBeGreaterThanOrEqual(turns.depthBlocks[t]!);
-            expect(branches.commonDepth(leaf, branches.end(leaf), turns.branch[t]!, turns.depthBlocks[t]!)).toBe(turns.depthBlocks[t]);
-            expect(turns.depthBlocks[t]! * options.blockTokens).toBeLessThanOrEqual(turns.promptTokens[t]!);
+            expect(branches.start[leaf]).toBeGreaterThanOrEqual(turns.depthBlocks(t));
+            expect(branches.commonDepth(leaf, branches.end(leaf), turns.branch(t), turns.depthBlocks(t))).toBe(turns.depthBlocks(t));
+            expect(turns.depthBlocks(t) * options.blockTokens).toBeLessThanOrEqual(turns.promptTokens(t));
             // A chain never runs past the end of a branch on its path.
-            for (let b = turns.branch[t]!, end = turns.depthBlocks[t]!; b >= 0; end = branches.start[b]!, b = branches.parent[b]!)
+            for (let b = turns.branch(t), end = turns.depthBlocks(t); b >= 0; end = branches.start[b]!, b = branches.parent[b]!)
               expect(end - branches.start[b]!).toBeLessThanOrEqual(branches.length[b]!);
           }
         },

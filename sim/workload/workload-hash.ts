@@ -6,6 +6,9 @@ import type { WorkloadOptions } from './workload-options.ts';
 /** Layout of what is hashed; raise it when a draw changes its meaning. */
 const HASH_VERSION = 'kvcast.workload.1';
 
+/** Numbers hashed at a time. */
+const PART = 4096;
+
 const digests = new WeakMap<Trace, string>();
 
 /** sha256 (hex) over what a trace says, independent of how its names are numbered. Cached per trace object. Cost O(requests + runs). */
@@ -58,6 +61,24 @@ export class WorkloadHash {
   /** Adds a column of drawn numbers. */
   add(column: Int32Array | Float64Array | Uint8Array): void {
     this.#hash.update(bytesOf(column));
+  }
+
+  /** As {@link add} with the column `value(0)`..`value(count - 1)`, which nobody holds. */
+  addInt32(count: number, value: (i: number) => number): void {
+    this.#addParts(count, value, new Int32Array(PART));
+  }
+
+  /** As {@link addInt32}. */
+  addFloat64(count: number, value: (i: number) => number): void {
+    this.#addParts(count, value, new Float64Array(PART));
+  }
+
+  #addParts(count: number, value: (i: number) => number, part: Int32Array | Float64Array): void {
+    for (let from = 0; from < count; from += PART) {
+      const to = Math.min(count, from + PART);
+      for (let i = from; i < to; i++) part[i - from] = value(i);
+      this.add(part.subarray(0, to - from));
+    }
   }
 
   hex(): string {

@@ -17,42 +17,47 @@ export const EDGE_SPAWNS_ON_COMPLETION = 2;
 export const EDGE_JOINS = 4;
 
 /**
- * All turns of all instantiated plays; index = turn id, dense. A play's agents and an agent's turns are consecutive.
+ * All turns of all instantiated plays; turn ids are 0..count-1. A play's agents and an agent's turns are consecutive.
  *
- * Plays are appended while a closed run goes on (`successor`), and a column that is full is REPLACED by a wider copy. Read columns
- * through this object (`turns.pauseMs[t]`), or fetch them again after every call of `successor`; never keep one across it. The
- * same holds for {@link Agents}, {@link Plays} and the branch table. Entries at and beyond `count` are undefined.
+ * Facts are looked up through the play of a turn, a few ns each. They are what the session's template says, so no play has columns of
+ * its own. Asking for a turn beyond `count` throws.
  */
 export interface Turns {
-  count: number;
-  readonly agent: Int32Array;
-  readonly play: Int32Array;
-  readonly promptTokens: Int32Array;
-  readonly outputTokens: Int32Array;
+  readonly count: number;
+  agent(turn: number): number;
+  play(turn: number): number;
+  promptTokens(turn: number): number;
+  outputTokens(turn: number): number;
   /** Client pause before this turn after all transforms, whole ms; 0 for the first turn of an agent. */
-  readonly pauseMs: Float64Array;
+  pauseMs(turn: number): number;
   /** Code in PAUSE_KINDS. */
-  readonly pauseKind: Uint8Array;
+  pauseKind(turn: number): number;
   /** Code in TURN_CLASSES. */
-  readonly turnClass: Uint8Array;
+  turnClass(turn: number): number;
   /** Stop reason of the response, code in STOPS of traces/columns.ts. */
-  readonly stop: Uint8Array;
+  stop(turn: number): number;
   /** The prompt as the router sees it: identified full blocks (branch, depth). */
-  readonly branch: Int32Array;
-  readonly depthBlocks: Int32Array;
-  /** The engine's chain: leaf branch long enough for prompt and output. */
-  readonly leaf: Int32Array;
+  branch(turn: number): BranchId;
+  depthBlocks(turn: number): number;
+  /** Makes the engine's chain of this turn: a new leaf branch long enough for prompt and output. Once per turn that is sent; retries share it. */
+  openLeaf(turn: number): BranchId;
   /** Tokens of the longest prefix this prompt shares with any earlier prompt of the same play: what a perfect session cache holds. */
-  readonly reusableTokens: Int32Array;
-  /** 1 = already done when the play enters mid-life. */
-  readonly skipped: Uint8Array;
+  reusableTokens(turn: number): number;
+  /** Already done when the play enters mid-life. */
+  skipped(turn: number): boolean;
   /** Bit set of EDGE_ flags: what the closed loop has to look up at this turn. */
-  readonly edges: Uint8Array;
+  edges(turn: number): number;
   /** Request index in the trace: provenance, hints, tool spans. */
-  readonly request: Int32Array;
+  request(turn: number): number;
 }
 
-/** Agents of all plays. Turn ids are global; -1 = none. */
+/**
+ * Agents of all plays. Turn ids are global; -1 = none.
+ *
+ * Plays are appended while a closed run goes on (`successor`), and a column that is full is REPLACED by a wider copy. Read columns
+ * through this object (`agents.turnTo[a]`), or fetch them again after every call of `successor`; never keep one across it. The
+ * same holds for {@link Plays} and the branch table. Entries at and beyond `count` are undefined.
+ */
 export interface Agents {
   count: number;
   readonly play: Int32Array;
@@ -115,7 +120,7 @@ export interface Workload {
   /**
    * Mode closed: instantiates the pre-drawn j-th successor of a slot (j >= 1) and returns its play id; -1 = the slot retires because
    * the number of sessions was limited. Ids depend on the order of calls, content does not: it is keyed by (slot, j).
-   * Replaces columns, see {@link Turns}. Cost O(turns of the session).
+   * Replaces columns, see {@link Agents}. Cost O(agents and branches of the session).
    */
   successor(slot: number, j: number): number;
   /** Stable name of a turn for ties and draws: `<play>/<agent>/<turn>`, e.g. `s17/root/3`. */
