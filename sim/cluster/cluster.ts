@@ -464,10 +464,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   admitted(id: number, tMs: number, queryTokens: number, hitHbmTokens: number, hitHostTokens: number, first: boolean): void {
     this.#progressAt = this.#calendar.yielded;
     if (!first) return;
-    const attempts = this.#attempts;
-    const [turn, row, leaf] = [attempts.turn(id), attempts.row(id), attempts.leaf(id)];
-    this.#record.admitted(row, turn, tMs, hitHbmTokens, hitHostTokens, attempts.believedBlocks(id));
-    this.#record.judge(row, turn, leaf, tMs, queryTokens, hitHbmTokens, hitHostTokens, attempts.rank(id), this.#workers);
+    this.#record.admitted(this.#attempts, id, tMs, queryTokens, hitHbmTokens, hitHostTokens, this.#workers);
   }
 
   /** WorkerSink. */

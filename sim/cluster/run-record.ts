@@ -6,6 +6,7 @@ import { windowCounters } from '../measure/run-measures.ts';
 import { DDSketch } from '../measure/sketch.ts';
 import { TurnTable } from '../measure/turn-table.ts';
 import type { Workload } from '../workload/workload.ts';
+import type { Attempts } from './attempts.ts';
 import { Attribution, emptySources, type TokenSources } from './attribution.ts';
 import type { ActionCounts, ClusterSpec } from './cluster-spec.ts';
 import { UnloadedTime } from './unloaded-time.ts';
@@ -32,30 +33,24 @@ export class RunRecord {
     this.#unloaded = new UnloadedTime(first.createTimer(), first.config.maxBatchedTokens, first.config.blockTokens, first.requestMs);
   }
 
-  /** A turn was admitted for the first time; `believedBlocks` is what the router expected to be cached. */
-  admitted(row: number, turn: number, tMs: number, hbmTokens: number, hostTokens: number, believedBlocks: number): void {
-    const { blockTokens } = this.#workload;
-    if (believedBlocks * blockTokens > hbmTokens + hostTokens + blockTokens) this.staleDecisions++;
-    this.hash.add(tMs, LOGGED.admission, turn);
-    this.turns.admitted(row, tMs, hbmTokens, hostTokens);
-  }
-
-  /** Finds where the tokens came from. Cost: see {@link Attribution.judge}. */
-  judge(
-    row: number,
-    turn: number,
-    leaf: number,
+  /** A turn was admitted for the first time: times, hits, and where its prompt tokens came from. Cost: see {@link Attribution.judge}. */
+  admitted(
+    attempts: Attempts,
+    id: number,
     tMs: number,
     queryTokens: number,
     hbmTokens: number,
     hostTokens: number,
-    rank: number,
     workers: readonly Worker[],
   ): void {
+    const { blockTokens, turns } = this.#workload;
+    const [turn, row, rank] = [attempts.turn(id), attempts.row(id), attempts.rank(id)];
+    if (attempts.believedBlocks(id) * blockTokens > hbmTokens + hostTokens + blockTokens) this.staleDecisions++;
+    this.hash.add(tMs, LOGGED.admission, turn);
+    this.turns.admitted(row, tMs, hbmTokens, hostTokens);
     const attribution = this.#attribution;
     if (attribution === null) return;
-    const { turns } = this.#workload;
-    attribution.ran(leaf, rank);
+    attribution.ran(attempts.leaf(id), rank);
     attribution.judge(turns.branch(turn), turns.depthBlocks(turn), queryTokens, hbmTokens, hostTokens, rank, workers, tMs);
     this.turns.judged(row, attribution.lastAvoidableTokens);
   }
