@@ -65,6 +65,8 @@ export interface InspectablePlane extends ControlPlane {
   readonly inFlight: number;
   /** Requests that wait for a rank. */
   readonly waiting: number;
+  /** Entries of the waiting queue: those that wait, and those whose client left before their turn. */
+  readonly queued: number;
   /** Dispatches so far. */
   readonly bookSeq: number;
 }
@@ -154,6 +156,10 @@ class Plane implements InspectablePlane {
     return this.#room?.waiting ?? 0;
   }
 
+  get queued(): number {
+    return this.#room?.entries ?? 0;
+  }
+
   request(request: RouteRequest, nowMs: Millis): void {
     if (this.#room === null || !this.#enter(this.#room, request, nowMs)) this.#place(request, 0, nowMs);
   }
@@ -183,6 +189,12 @@ class Plane implements InspectablePlane {
     return true;
   }
 
+  /** Looks at blocked lanes again, of `rank` or (none given) of all, and drains. */
+  #recheck(nowMs: Millis, rank?: RankId): void {
+    this.#room?.recheck(rank);
+    this.#drain(nowMs);
+  }
+
   /** Places everybody who may go. Called after anything that can free a rank; merged, never nested. */
   #drain(nowMs: Millis): void {
     const room = this.#room;
@@ -195,9 +207,19 @@ class Plane implements InspectablePlane {
       this.#drainAgain = false;
       for (let one = room.next(); one !== undefined; one = room.next()) {
         if (!one.isCancelled) this.#place(one.request, nowMs - one.enteredMs, nowMs);
+        else if (this.#level !== 'off') this.#recordAbandoned(one.request, nowMs - one.enteredMs, nowMs);
       }
     }
     this.#isDraining = false;
+  }
+
+  /** The record of whose turn came too late; nothing else happens. */
+  #recordAbandoned(request: RouteRequest, waitMs: Millis, nowMs: Millis): void {
+    const { router } = this;
+    const rank = router.decide(request, nowMs);
+    const action = { kind: 'abandon', rank } as const;
+    const facts = { action, reasons: ['ABANDONED'], waitMs, bookSeq: this.bookSeq };
+    this.#effects.decided(recordDecision(router, request, this.#level as 'compact' | 'full', facts, nowMs));
   }
 
   /** Decides and books in one turn. */
@@ -228,7 +250,9 @@ class Plane implements InspectablePlane {
 
   firstToken(attempt: AttemptId, nowMs: Millis): void {
     this.router.firstToken(attempt, nowMs);
-    this.#drain(nowMs);
+    const flight = this.#flights.get(attempt);
+    if (flight === undefined) this.#drain(nowMs);
+    else this.#recheck(nowMs, flight.rank);
   }
 
   progress(attempt: AttemptId, outputTokens: number, nowMs: Millis): void {
@@ -250,7 +274,7 @@ class Plane implements InspectablePlane {
       this.#tell(this.retention, { kind: 'finished', session, rank, request, end, pause: pauseAfter(end), nowMs });
       if (end.sessionFinal === true) this.#tell(this.retention, { kind: 'closed', session, reason: 'final', nowMs });
     }
-    this.#drain(nowMs);
+    this.#recheck(nowMs, rank);
   }
 
   worker(change: WorkerChange, nowMs: Millis): void {
@@ -259,7 +283,7 @@ class Plane implements InspectablePlane {
     if (change.state === 'lost') this.feed.forget(change.rank);
     const isCold = change.state === 'lost' || change.state === 'restarted';
     if (isCold && this.retention !== null) this.#tell(this.retention, { kind: 'lost', rank: change.rank, nowMs });
-    this.#drain(nowMs);
+    this.#recheck(nowMs);
   }
 
   kvEvents(batch: KvEventBatch, nowMs: Millis): void {
@@ -269,7 +293,7 @@ class Plane implements InspectablePlane {
 
   report(report: WorkerReport, nowMs: Millis): void {
     this.router.report(report);
-    this.#drain(nowMs);
+    this.#recheck(nowMs);
   }
 
   hint(hint: KvHint, nowMs: Millis): void {
@@ -303,7 +327,7 @@ class Plane implements InspectablePlane {
     }
     const room = this.#room;
     if (room === null) return;
-    this.#drain(nowMs);
+    this.#recheck(nowMs);
     for (let one = room.overdue(nowMs); one !== undefined; one = room.overdue(nowMs)) {
       this.#refuse(one.request, 'QUEUE_TIMEOUT', nowMs - one.enteredMs, nowMs);
     }

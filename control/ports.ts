@@ -76,6 +76,10 @@ export interface RouteRequest {
   readonly allow?: readonly string[];
   /** The one rank that may serve it: no other is tried. */
   readonly pin?: RankId;
+  /** The rank that serves it while that one may; while it may not, the request is routed as if it named none. */
+  readonly affinity?: RankId;
+  /** Name of the queue class it asks for, or of a family of classes; one that does not exist counts as none. */
+  readonly queueClass?: string;
   /** Taints a worker must carry, all of them. */
   readonly requiredTaints?: readonly string[];
   /** Weight by taint, single precision: a cost is multiplied by exp(-tanh(sum of the weights a worker matches)). */
@@ -287,6 +291,8 @@ export interface DecisionRecord {
   readonly action:
     | { readonly kind: 'dispatch'; readonly rank: RankId }
     | { readonly kind: 'queue'; readonly key: number; readonly strict: number }
+    /** The turn of a waiting request came after its client had left: the rank it would have got, -1 = none. Nothing was booked. */
+    | { readonly kind: 'abandon'; readonly rank: RankId }
     | { readonly kind: 'refuse'; readonly refusal: Refusal };
   readonly reasons: readonly string[];
   readonly request: { readonly promptTokens: Tokens; readonly fullBlocks: Blocks; readonly depthBlocks: Blocks };

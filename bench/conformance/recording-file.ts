@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { UserError } from '../../control/user-error.ts';
+import type { CaseOutcome, Family } from './suite.ts';
 
 /** Path of `<folder>/<name>.jsonl.gz` or `.jsonl`; undefined if neither is there. */
 export function recordingFile(folder: string, name: string): string | undefined {
@@ -24,6 +25,33 @@ export function* readNumbered(file: string): Generator<{ readonly line: number; 
     if (line.trim() === '') continue;
     yield { line: i + 1, value: parsed(file, line, i + 1) };
   }
+}
+
+/**
+ * The family of one recording, or none if the folder lacks it. `parts`: fields of a case that must be lists or objects, or its line is
+ * refused with E_RECORDING.
+ */
+export function recordedFamily<T>(
+  folder: string,
+  name: string,
+  parts: readonly string[],
+  replayCase: (recorded: T) => CaseOutcome,
+): Family[] {
+  const file = recordingFile(folder, name);
+  if (file === undefined) return [];
+  return [
+    {
+      name,
+      *replay() {
+        for (const { line, value } of readNumbered(file)) {
+          const fields = (value ?? {}) as Record<string, unknown>;
+          const lacking = parts.find((part) => typeof fields[part] !== 'object' || fields[part] === null);
+          if (lacking !== undefined) throw broken(file, `got no ${lacking}, expected a case of family ${name}`, { line, path: lacking });
+          yield replayCase(value as T);
+        }
+      },
+    },
+  ];
 }
 
 function parsed(file: string, text: string, line: number): unknown {

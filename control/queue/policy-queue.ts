@@ -3,7 +3,7 @@
  * earlier entry); the best head among the lanes that may go represents the class, and classes take turns (class-turns).
  * Source: router specification 6, 5.2.1.
  */
-import type { Tokens } from '../ports.ts';
+import type { RankId, Tokens } from '../ports.ts';
 import { ClassTurns } from './class-turns.ts';
 import type { QueueClass, QueueFull, QueueProfile } from './queue-profile.ts';
 
@@ -35,6 +35,12 @@ interface Backlog<T> {
   cachedTokens: Tokens;
 }
 
+/**
+ * When the lane of a pinned rank is looked at again that was found blocked: at every `pop`, or only after {@link PolicyQueue.recheck}
+ * of its rank or of all. The shared lane is always looked at. Source: router specification 5.2.1.
+ */
+export type LaneRecheck = 'always' | 'events';
+
 /** The queue. `push` O(log lane), `pop` O(classes + lanes + log lane). */
 export class PolicyQueue<T> {
   readonly #classes: Backlog<T>[];
@@ -42,10 +48,12 @@ export class PolicyQueue<T> {
   /** Scratch of `pop`. */
   readonly #cost: Float64Array;
   readonly #head: (Lane<T> | null)[];
+  readonly #remembers: boolean;
   #sequence = 0;
   #size = 0;
 
-  constructor(profile: QueueProfile) {
+  constructor(profile: QueueProfile, recheck: LaneRecheck = 'always') {
+    this.#remembers = recheck === 'events';
     this.#classes = profile.classes.map((limits) => ({ limits, lanes: new Map(), requests: 0, promptTokens: 0, cachedTokens: 0 }));
     this.#turns = new ClassTurns(profile.classes.map((one) => one.quantumTokens));
     this.#cost = new Float64Array(profile.classes.length);
@@ -103,10 +111,22 @@ export class PolicyQueue<T> {
     return entry;
   }
 
+  /** The lane of a rank may go again, or every lane if none is given. O(classes), O(lanes) for all. */
+  recheck(rank?: RankId): void {
+    if (!this.#remembers) return;
+    for (const { lanes } of this.#classes) {
+      if (rank !== undefined) lanes.get(rank)?.unblock();
+      else for (const lane of lanes.values()) lane.unblock();
+    }
+  }
+
   #bestLane(classIndex: number, mayGo: (head: QueueEntry<T>) => boolean): Lane<T> | null {
     let best: Lane<T> | null = null;
     for (const lane of this.#classes[classIndex]!.lanes.values()) {
-      if ((best === null || isBefore(lane.head!, best.head!)) && mayGo(lane.head!)) best = lane;
+      const head = lane.head!;
+      if (lane.isBlocked || (best !== null && !isBefore(head, best.head!))) continue;
+      if (mayGo(head)) best = lane;
+      else lane.isBlocked = this.#remembers && head.lane >= 0;
     }
     return best;
   }
@@ -132,10 +152,16 @@ export function isBefore(a: QueueEntry<unknown>, b: QueueEntry<unknown>): boolea
 
 /** Binary heap of entries. */
 class Lane<T> {
+  /** Found blocked, and not to be looked at before an event says so. */
+  isBlocked = false;
   readonly #heap: QueueEntry<T>[] = [];
 
   get head(): QueueEntry<T> | undefined {
     return this.#heap[0];
+  }
+
+  unblock(): void {
+    this.isBlocked = false;
   }
 
   push(entry: QueueEntry<T>): void {

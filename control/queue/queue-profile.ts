@@ -4,6 +4,7 @@
  */
 import type { Millis, QueueOrder, RouteRequest, Tokens } from '../ports.ts';
 import { UserError } from '../user-error.ts';
+import type { LaneRecheck } from './policy-queue.ts';
 
 /** Names of the built-in orders. */
 export type QueueOrderName = 'fcfs' | 'lcfs' | 'wspt';
@@ -65,6 +66,8 @@ export interface QueueOptions {
   readonly profile: QueueProfile;
   /** A request that waited so long is refused with QUEUE_TIMEOUT, > 0; default 60 s. */
   readonly maxWaitMs?: Millis;
+  /** Default: what the router's policy says. */
+  readonly recheck?: LaneRecheck;
 }
 
 /** Which limit a class has reached. */

@@ -2,7 +2,7 @@
  * The queue at work for one plane: who waits, who goes next, who waited too long. It decides nothing about ranks beyond busy or not;
  * the plane places what it hands out. Source: router specification 6, 8.
  */
-import type { AttemptId, Millis, RouteRequest, Tokens } from '../ports.ts';
+import type { AttemptId, Millis, RankId, RouteRequest, Tokens } from '../ports.ts';
 import { cachedTokens } from '../router/features.ts';
 import type { ScoringRouter } from '../router/scoring-router.ts';
 import { PolicyQueue, type QueueEntry } from './policy-queue.ts';
@@ -26,6 +26,8 @@ export type Entry =
 const DEFAULT_MAX_WAIT_MS = 60_000;
 /** Refusals that time may heal: workers exist, none is ready or all are overloaded. */
 const PASSING_REFUSALS = ['ALL_UNHEALTHY', 'ALL_BUSY', 'PIN_OVERLOADED'];
+/** Refusals at the door. What else nothing can serve is refused when its turn comes, as its turn is what it costs its class. */
+const DOOR_REFUSALS = ['NO_WORKERS', 'PIN_NOT_ALLOWED', 'context_too_long'];
 
 /** Waiting requests of one router. */
 export class WaitingRoom {
@@ -37,7 +39,8 @@ export class WaitingRoom {
   /** In order of entry, hence of deadline; cancelled ones leave lazily. */
   #byDeadline: WaitingRequest[] = [];
   #firstDeadline = 0;
-  readonly #mayGo = (head: QueueEntry<WaitingRequest>): boolean => this.#isFree(head);
+  readonly #mayGo = (head: QueueEntry<WaitingRequest>): boolean =>
+    this.#mayServe(head.item.request, this.#profile.classes[head.classIndex]!);
 
   /** Throws UserError E_QUEUE for a profile that cannot work. */
   constructor(options: QueueOptions, router: ScoringRouter) {
@@ -45,7 +48,7 @@ export class WaitingRoom {
     this.#profile = options.profile;
     this.maxWaitMs = options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS;
     this.#router = router;
-    this.#queue = new PolicyQueue(options.profile);
+    this.#queue = new PolicyQueue(options.profile, options.recheck ?? router.policy.queue.recheck);
   }
 
   /** Requests that still want to be placed. */
@@ -68,13 +71,13 @@ export class WaitingRoom {
    */
   offer(request: RouteRequest, nowMs: Millis): Entry {
     const { refusal } = this.#router;
-    if (refusal !== '' && !PASSING_REFUSALS.includes(refusal)) return { kind: 'passes' };
+    if (DOOR_REFUSALS.includes(refusal)) return { kind: 'passes' };
     const cached = refusal === '' ? this.#bestCached(request) : 0;
     const uncached = request.promptTokens - cached;
-    const classIndex = classOf(this.#profile, undefined, uncached);
+    const classIndex = classOf(this.#profile, request.queueClass, uncached);
     const one = this.#profile.classes[classIndex]!;
     if (!waits(one)) return { kind: 'passes' };
-    if (neverQueues(one)) return { kind: refusal === '' && this.#hasFreeRank(one) ? 'passes' : 'full' };
+    if (neverQueues(one)) return { kind: this.#mayServe(request, one) ? 'passes' : 'full' };
     if (this.#queue.full(classIndex, this.#workers()) !== null) return { kind: 'full' };
     const key = QUEUE_ORDERS[one.order].key(request, uncached, nowMs);
     const strict = request.hints?.strictPriority ?? 0;
@@ -92,6 +95,11 @@ export class WaitingRoom {
     if (entry === undefined) return undefined;
     this.#live.delete(entry.item.request.attempt);
     return entry.item;
+  }
+
+  /** Something happened on a rank, or (none given) anywhere: lanes that were blocked there may go. O(classes), O(lanes) for all. */
+  recheck(rank?: RankId): void {
+    this.#queue.recheck(rank);
   }
 
   /** The request is no longer wanted. False if it does not wait. */
@@ -129,17 +137,11 @@ export class WaitingRoom {
     return this.#byDeadline[this.#firstDeadline];
   }
 
-  /** Whether some eligible rank is not busy for the class of the entry. What nothing can ever serve may go, to be refused. O(ranks). */
-  #isFree(head: QueueEntry<WaitingRequest>): boolean {
-    const { eligibility } = this.#router;
-    const refusal = eligibility.check(head.item.request);
-    if (refusal !== '') return !PASSING_REFUSALS.includes(refusal);
-    return this.#hasFreeRank(this.#profile.classes[head.classIndex]!);
-  }
-
-  /** Whether a rank of the last eligibility check is not busy for a class. O(ranks). */
-  #hasFreeRank(one: QueueClass): boolean {
+  /** Whether some eligible rank is not busy for the class; an affinity is no matter. What nothing can ever serve may go, to be refused. O(ranks). */
+  #mayServe(request: RouteRequest, one: QueueClass): boolean {
     const { eligibility, table, bookings } = this.#router;
+    const refusal = eligibility.check(request);
+    if (refusal !== '') return !PASSING_REFUSALS.includes(refusal);
     for (let i = 0; i < eligibility.count; i++) {
       const rank = eligibility.rows[i]!;
       if (!isBusy(one, bookings.prefillTokens[rank]!, table.maxBatchedTokens[rank]!)) return true;
@@ -147,12 +149,13 @@ export class WaitingRoom {
     return false;
   }
 
-  /** Most tokens that an eligible rank holds of the prompt of the last decision. */
+  /** Most tokens that a rank that may serve the request of the last decision holds of its prompt; an affinity is no matter. */
   #bestCached(request: RouteRequest): Tokens {
-    const { policy, input, rows, eligible } = this.#router;
+    const { policy, input, eligibility } = this.#router;
     if (!policy.readsMatch || input.constants.c === 0) return 0;
+    if (request.affinity !== undefined) eligibility.check(request);
     let best = 0;
-    for (let i = 0; i < eligible; i++) best = Math.max(best, cachedTokens(input, rows[i]!));
+    for (let i = 0; i < eligibility.count; i++) best = Math.max(best, cachedTokens(input, eligibility.rows[i]!));
     return Math.min(best, request.promptTokens);
   }
 

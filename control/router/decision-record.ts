@@ -30,7 +30,7 @@ export function recordDecision(
   const { engine, policy } = router;
   const rule = engine.rule < 0 ? undefined : policy.rules[engine.rule];
   const decided = router.refusal === '' && rule !== undefined;
-  const rank = facts.action.kind === 'dispatch' ? facts.action.rank : -1;
+  const rank = 'rank' in facts.action ? facts.action.rank : -1;
   const rows = decided ? listedRows(router, rank, level) : [];
   return {
     v: 1,

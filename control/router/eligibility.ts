@@ -1,6 +1,7 @@
 /**
- * Which ranks may serve a request, before any score: health, allowed workers, exclusions, capacity, required taints, overload; and a
- * pin to one rank. Workers are named by id, so a rule about a worker holds for all its ranks. Source: router specification 4.1, 5.2.1.
+ * Which ranks may serve a request, before any score: health, allowed workers, exclusions, capacity, required taints, overload; a pin
+ * to one rank, and an affinity to one that holds while that rank may serve. Workers are named by id, so a rule about a worker holds
+ * for all its ranks. Source: router specification 4.1, 5.2.1.
  */
 import { exp, tanh } from '../math.ts';
 import type { RankId, RouteRequest } from '../ports.ts';
@@ -24,7 +25,7 @@ export class Eligibility {
   /**
    * Sets the rows. Returns '' or why there are none: NO_WORKERS, ALL_UNHEALTHY, ALL_EXCLUDED, TAINT_UNSATISFIED, ALL_BUSY,
    * context_too_long, and for a pin PIN_NOT_ALLOWED, PIN_NOT_FOUND, PIN_OVERLOADED. Cost O(ranks x workers named); O(1) for a
-   * request that names none while no rank is overloaded.
+   * request that names none while no rank is overloaded. An affinity is not looked at: see {@link prefer}.
    */
   check(request: RouteRequest): string {
     const table = this.#table;
@@ -32,8 +33,7 @@ export class Eligibility {
     this.count = table.readyCount;
     if (request.pin !== undefined) return this.#pinned(request, request.pin);
     if (table.readyCount === 0) return this.#knowsWorkers() ? 'ALL_UNHEALTHY' : 'NO_WORKERS';
-    if (this.#acceptsAll(request)) return '';
-    this.#filter(request);
+    if (!this.#acceptsAll(request)) this.#filter(request);
     if (this.count > 0) return '';
     const { dropped } = this;
     if (dropped.overloaded > 0) return 'ALL_BUSY';
@@ -93,6 +93,14 @@ export class Eligibility {
     }
     this.rows = rows;
     this.count = n;
+  }
+
+  /** After {@link check}: leaves only this rank, if it is among the rows. Cost O(rows). */
+  prefer(rank: RankId): void {
+    if (!this.rows.subarray(0, this.count).includes(rank)) return;
+    this.#filtered[0] = rank;
+    this.rows = this.#filtered;
+    this.count = 1;
   }
 
   /** The pin is validated first and used without a comparison; its failure is the request's. */

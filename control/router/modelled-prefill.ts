@@ -5,14 +5,16 @@
  *     all durations known:   P = max(0, sum - floor(tokens0 * elapsed / duration0))
  *     some unknown:          P = sum - min(tokens0, floor(tokens0 * elapsed / duration0)), or sum if the oldest's is unknown
  *
+ * Times are whole nanoseconds inside, so that what lies on a boundary does not depend on how 0.1 ms is written in binary.
+ *
  * Source: router specification 5.2.1 (Booking), recorded from Dynamo 1.6.1.
  */
 import type { AttemptId, Millis, RankId, Tokens } from '../ports.ts';
 
 interface Prefill {
   readonly tokens: Tokens;
-  /** Modelled duration, 0 = at once; undefined = unknown. */
-  readonly durationMs: Millis | undefined;
+  /** Modelled duration in ns, 0 = at once; undefined = unknown. */
+  readonly durationNs: number | undefined;
 }
 
 interface PrefillQueue {
@@ -20,9 +22,11 @@ interface PrefillQueue {
   readonly prefills: Map<AttemptId, Prefill>;
   sum: Tokens;
   unknown: number;
-  /** From when the oldest prefill is taken to run. */
-  anchorMs: Millis;
+  /** From when the oldest prefill is taken to run, ns. */
+  anchorNs: number;
 }
+
+const nanos = (ms: Millis): number => Math.round(ms * 1e6);
 
 /** The prefill queue of every rank. */
 export class ModelledPrefill {
@@ -40,10 +44,11 @@ export class ModelledPrefill {
 
   /** Books a prefill of `tokens` > 0; `durationMs` undefined = unknown. */
   add(attempt: AttemptId, rank: RankId, tokens: Tokens, durationMs: Millis | undefined, nowMs: Millis): void {
-    this.#queues[rank] ??= { prefills: new Map(), sum: 0, unknown: 0, anchorMs: nowMs };
+    const nowNs = nanos(nowMs);
+    this.#queues[rank] ??= { prefills: new Map(), sum: 0, unknown: 0, anchorNs: nowNs };
     const queue = this.#queues[rank];
-    if (queue.prefills.size === 0) queue.anchorMs = nowMs;
-    queue.prefills.set(attempt, { tokens, durationMs });
+    if (queue.prefills.size === 0) queue.anchorNs = nowNs;
+    queue.prefills.set(attempt, { tokens, durationNs: durationMs === undefined ? undefined : nanos(durationMs) });
     queue.sum += tokens;
     if (durationMs === undefined) queue.unknown++;
   }
@@ -53,21 +58,22 @@ export class ModelledPrefill {
     const queue = this.#queues[rank];
     const prefill = queue?.prefills.get(attempt);
     if (queue === undefined || prefill === undefined) return;
-    if (oldest(queue) === prefill) queue.anchorMs = nowMs;
-    else if (prefill.durationMs !== undefined) queue.anchorMs = Math.min(nowMs, queue.anchorMs + prefill.durationMs);
+    const nowNs = nanos(nowMs);
+    if (oldest(queue) === prefill) queue.anchorNs = nowNs;
+    else if (prefill.durationNs !== undefined) queue.anchorNs = Math.min(nowNs, queue.anchorNs + prefill.durationNs);
     queue.prefills.delete(attempt);
     queue.sum -= prefill.tokens;
-    if (prefill.durationMs === undefined) queue.unknown--;
+    if (prefill.durationNs === undefined) queue.unknown--;
   }
 
   /** Tokens still to be prefilled on a rank at a time. Cost O(1). */
   pending(rank: RankId, nowMs: Millis): Tokens {
     const queue = this.#queues[rank];
     if (queue === undefined || queue.prefills.size === 0) return 0;
-    const { tokens, durationMs } = oldest(queue)!;
-    if (durationMs === undefined) return queue.sum;
-    const elapsedMs = Math.max(0, nowMs - queue.anchorMs);
-    const melted = durationMs > 0 ? Math.floor((tokens * elapsedMs) / durationMs) : tokens;
+    const { tokens, durationNs } = oldest(queue)!;
+    if (durationNs === undefined) return queue.sum;
+    const elapsedNs = Math.max(0, nanos(nowMs) - queue.anchorNs);
+    const melted = durationNs > 0 ? Math.floor((tokens * elapsedNs) / durationNs) : tokens;
     return queue.unknown === 0 ? Math.max(0, queue.sum - melted) : queue.sum - Math.min(tokens, melted);
   }
 }

@@ -1,5 +1,7 @@
 /** A routing policy as data: the shape of `presets/<name>@<version>.json`. Source: router specification 4. */
 
+import type { LaneRecheck } from '../queue/policy-queue.ts';
+
 /** A number, or `"$name"` (or `"-$name"`) for a parameter of the document. */
 export type Value = number | string;
 export type Direction = 'min' | 'max';
@@ -113,4 +115,6 @@ export interface PolicyDocument {
   readonly paramSchemas?: Readonly<Record<string, ParamSchema>>;
   readonly rules: readonly RuleDocument[];
   readonly ties?: { readonly mode?: TieMode; readonly eps?: Value };
+  /** When a waiting queue looks at a blocked lane again; default always. */
+  readonly queue?: { readonly recheck?: LaneRecheck };
 }

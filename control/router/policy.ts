@@ -2,6 +2,7 @@
  * From a policy document and the user's parameters to what the scoring engine runs: names resolved to columns, `$name` to numbers.
  * Every mistake of the document is reported at once. Source: router specification 4.9.
  */
+import type { LaneRecheck } from '../queue/policy-queue.ts';
 import { type Problem, UserError } from '../user-error.ts';
 import type { BookingExpiry } from './bookings.ts';
 import { FEATURE_DEFAULTS, FEATURES, type FeatureConstants } from './features.ts';
@@ -112,6 +113,8 @@ export interface Policy {
     readonly modelPrefill: boolean;
     readonly expiry: BookingExpiry;
   };
+  /** When the waiting queue looks at a blocked lane again. */
+  readonly queue: { readonly recheck: LaneRecheck };
   /** Column of `inflight`, which decides when no score is finite. */
   readonly fallback: number;
   readonly readsMatch: boolean;
@@ -119,7 +122,7 @@ export interface Policy {
 }
 
 const TOP_KEYS = ['formatVersion', 'name', 'version', 'title', 'upstream', 'deployable', 'confidence', 'index', 'load', 'params'];
-const DOCUMENT_KEYS = [...TOP_KEYS, 'paramSchemas', 'rules', 'ties'];
+const DOCUMENT_KEYS = [...TOP_KEYS, 'paramSchemas', 'rules', 'ties', 'queue'];
 const TIE_EPS = 1e-12;
 const DEFAULT_STALE_SEC = 3600;
 const EXPIRY_CHECK_MS = 30_000;
@@ -222,6 +225,7 @@ class Compiler {
       constants: this.#constants(),
       index: this.#index(),
       load: this.#load(),
+      queue: this.#queue(),
       fallback,
       readsMatch: this.#features.some((feature) => FEATURES[feature.base]?.match === true),
       readsActive: this.#features.some((feature) => FEATURES[feature.base]?.active === true),
@@ -376,6 +380,16 @@ class Compiler {
       this.#problem('E_ENUM', 'ties.mode', `got ${JSON.stringify(mode)}, expected hash, lowest, highest or random`);
     }
     return { mode, eps: ties.eps === undefined ? TIE_EPS : this.#number(ties.eps, 'ties.eps') };
+  }
+
+  #queue(): Policy['queue'] {
+    const queue = this.#document.queue ?? {};
+    this.#keys(queue, 'queue', ['recheck']);
+    const recheck = queue.recheck ?? 'always';
+    if (!['always', 'events'].includes(recheck)) {
+      this.#problem('E_ENUM', 'queue.recheck', `got ${JSON.stringify(recheck)}, expected always or events`);
+    }
+    return { recheck };
   }
 
   #constants(): FeatureConstants {

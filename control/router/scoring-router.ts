@@ -175,6 +175,7 @@ export class ScoringRouter implements FeatureSource {
     if (this.policy.load.modelPrefill) this.bookings.settle(nowMs);
     this.refusal = this.eligibility.check(request);
     if (this.refusal !== '') return -1;
+    if (request.affinity !== undefined) this.eligibility.prefer(request.affinity);
     const { input, policy, scan } = this;
     if (scan !== null && !this.scoreAll && this.eligibility.rows === this.table.ready && this.#isPlain(request)) {
       return scan.choose(request, this.engine.seed);
