@@ -24,7 +24,7 @@ export async function conformance(first: string | undefined, second: string | un
     if (!isJson) terminal.result(`${familyLine(family)}\n`);
   });
   if (isJson) terminal.result(`${JSON.stringify(report, null, 2)}\n`);
-  else for (const line of [...openLines(report), totalLine(report), ...ruleLines(report)]) terminal.result(`${line}\n`);
+  else for (const line of [totalLine(report), ...ruleLines(report)]) terminal.result(`${line}\n`);
   if (report.families.some((f) => f.different > 0)) raiseExit(DIFFERENT);
 }
 
@@ -36,10 +36,6 @@ function question(first: string | undefined, second: string | undefined): Confor
 
 function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
-function openLines({ notReplayed }: ConformanceReport): string[] {
-  return notReplayed.flatMap(({ suite, name, reason }) => wrap(`${suite} ${name}: not replayed: ${reason}`, 100, 2));
 }
 
 function ruleLines(report: ConformanceReport): string[] {

@@ -174,6 +174,8 @@ class Plane implements InspectablePlane {
     const entry = room.offer(request, nowMs);
     if (entry.kind === 'passes') return false;
     if (entry.kind === 'full') {
+      // The offer looked at ranks that an affinity rules out; a record is one of the decision.
+      if (this.#level !== 'off') router.decide(request, nowMs);
       this.#refuse(request, 'QUEUE_LIMIT', 0, nowMs, room.maxWaitMs);
       return true;
     }
@@ -249,10 +251,10 @@ class Plane implements InspectablePlane {
   }
 
   firstToken(attempt: AttemptId, nowMs: Millis): void {
-    this.router.firstToken(attempt, nowMs);
+    const freed = this.router.firstToken(attempt, nowMs);
     const flight = this.#flights.get(attempt);
-    if (flight === undefined) this.#drain(nowMs);
-    else this.#recheck(nowMs, flight.rank);
+    if (freed && flight !== undefined) this.#recheck(nowMs, flight.rank);
+    else if (this.#room?.recheckAlways === true) this.#drain(nowMs);
   }
 
   progress(attempt: AttemptId, outputTokens: number, nowMs: Millis): void {

@@ -56,6 +56,8 @@ class ParameterChecker {
     const choices = schema.oneOf ?? [schema];
     const fits = choices.find((choice) => fitsShape(node, choice)) ?? nearestChoice(node, choices);
     if (fits.properties !== undefined && node.type === 'map') return this.map(node, fits, steps, indexPath(steps));
+    const { items } = fits;
+    if (items !== undefined && node.type === 'list') return node.items.map((item, i) => this.value(item, items, [...steps, i]));
     if (node.type !== 'scalar')
       return this.#report('E_TYPE', node, steps, `got ${shown(node.type === 'list' ? [] : {})}, expected ${describe(schema)}`);
     const unit = fits['x-unit'];
@@ -118,6 +120,7 @@ function hasType(value: unknown, type: string): boolean {
 /** Whether a choice of a oneOf is meant by this node, judged by shape only. */
 function fitsShape(node: LocatedNode, schema: ParameterSchema): boolean {
   if (schema.properties !== undefined) return node.type === 'map';
+  if (schema.items !== undefined) return node.type === 'list';
   if (node.type !== 'scalar') return false;
   if (schema.enum !== undefined && schema['x-unit'] === undefined) return schema.enum.includes(node.value);
   if (schema['x-unit'] !== undefined && UNIT_KINDS.has(schema['x-unit'])) {
@@ -137,6 +140,7 @@ function describe(schema: ParameterSchema): string {
   if (schema['x-unit'] !== undefined && UNIT_KINDS.has(schema['x-unit'])) return `a ${schema['x-unit']}`;
   if (schema.enum !== undefined) return orList(schema.enum.map(String));
   if (schema.properties !== undefined) return `a map of ${Object.keys(schema.properties).join(', ')}`;
+  if (schema.items !== undefined) return `a list, each item ${describe(schema.items)}`;
   return orList(typesOf(schema).map((type) => (type === 'integer' ? 'an integer' : `a ${type}`)));
 }
 

@@ -112,6 +112,8 @@ export interface ParameterSchema {
   readonly exclusiveMinimum?: number;
   readonly oneOf?: readonly ParameterSchema[];
   readonly properties?: Readonly<Record<string, ParameterSchema>>;
+  /** Of each item of a list. */
+  readonly items?: ParameterSchema;
   readonly required?: readonly string[];
   readonly additionalProperties?: boolean;
   readonly minProperties?: number;

@@ -22,8 +22,6 @@ export interface FamilyReport {
 export interface ConformanceReport {
   readonly suites: readonly Pick<ConformanceSuite, 'name' | 'reference' | 'method' | 'rules'>[];
   readonly families: readonly FamilyReport[];
-  /** Recordings that no family replays. */
-  readonly notReplayed: readonly { readonly suite: string; readonly name: string; readonly reason: string }[];
 }
 
 /** Loads the suites by name, so that none costs anything before it is asked for. */
@@ -85,19 +83,17 @@ export async function conform(
 ): Promise<ConformanceReport> {
   const suites: ConformanceSuite[] = [];
   const families: FamilyReport[] = [];
-  const notReplayed: ConformanceReport['notReplayed'][number][] = [];
   for (const wanted of name === undefined ? Object.keys(SUITES) : [known(name)]) {
     const suite = await SUITES[wanted]!();
     const places =
       folder === undefined ? [shippedFolder(packageRoot, wanted)] : [folder, join(folder, wanted), join(folder, wanted, 'vectors')];
-    const found = places.map((place) => ({ place, families: suite.families(place) })).find((f) => f.families.length > 0);
+    const found = places.map((place) => suite.families(place)).find((list) => list.length > 0);
     if (found === undefined) {
       if (name === undefined && folder !== undefined) continue;
       throw nothingFound(wanted, places[0]!);
     }
     suites.push(suite);
-    for (const file of suite.notReplayed?.(found.place) ?? []) notReplayed.push({ suite: wanted, ...file });
-    for (const family of found.families) {
+    for (const family of found) {
       await family.prepare?.();
       const report = replayFamily(wanted, family);
       families.push(report);
@@ -105,7 +101,7 @@ export async function conform(
     }
   }
   if (families.length === 0) throw nothingFound(Object.keys(SUITES).join(', '), folder!);
-  return { suites: suites.map(({ name, reference, method, rules }) => ({ name, reference, method, rules })), families, notReplayed };
+  return { suites: suites.map(({ name, reference, method, rules }) => ({ name, reference, method, rules })), families };
 }
 
 function nothingFound(suites: string, folder: string): UserError {

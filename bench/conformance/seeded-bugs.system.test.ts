@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SEEDED_BUGS, type SeededBug } from './seeded-bugs.ts';
+import type { SeededBug } from './seeded-bug.ts';
+import { SEEDED_BUGS } from './seeded-bugs.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 

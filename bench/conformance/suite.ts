@@ -46,8 +46,6 @@ export interface ConformanceSuite {
   readonly rules: Readonly<Record<string, string>>;
   /** Families for the recordings found in a folder; empty if it holds none that this suite knows. */
   families(folder: string): readonly Family[];
-  /** Recordings of the folder that no family replays yet, each with the reason in a few words. */
-  notReplayed?(folder: string): readonly { readonly name: string; readonly reason: string }[];
 }
 
 /** Compares values exactly (`Object.is` at the leaves, so NaN equals NaN and 0 differs from -0); the path of the first leaf that differs. */

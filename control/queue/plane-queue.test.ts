@@ -185,6 +185,139 @@ test('what a refusal sets off while the queue is drained is merged into the same
   expect(heard.dispatched.at(-1)).toEqual([3, 1]);
 });
 
+test('an affinity is where a request goes, not what it waits for', () => {
+  const { plane, heard } = world(FCFS);
+  ask(plane, 0, 0, { affinity: 1 });
+  ask(plane, 1, 1, { affinity: 1 });
+  expect(heard.dispatched).toEqual([
+    [0, 1],
+    [1, 1],
+  ]);
+  ask(plane, 2, 2);
+  ask(plane, 3, 3, { affinity: 1 });
+  expect([heard.dispatched.at(-1), plane.waiting]).toEqual([[2, 0], 1]);
+  plane.firstToken(2, 4);
+  expect(heard.dispatched.at(-1)).toEqual([3, 1]);
+});
+
+test('a request waits in the class it asks for; what asks for none or an unknown one, in that of its uncached tokens', () => {
+  const classes = [
+    { name: 'short', family: 'all', bucket: 'short', order: 'fcfs', quantumTokens: 1, busyFraction: 0.5 },
+    { name: 'long', family: 'all', bucket: 'long', order: 'fcfs', quantumTokens: 1, busyFraction: 0.5 },
+    { name: 'batch', order: 'fcfs', quantumTokens: 1, busyFraction: 0 },
+    { name: 'now', order: 'fcfs', quantumTokens: 1 },
+  ] as const;
+  const buckets = [
+    { name: 'short', minTokens: 0 },
+    { name: 'long', minTokens: 700 },
+  ];
+  const { plane, heard } = world({ profile: { classes, buckets, defaultFamily: 'all' } });
+  ask(plane, 0, 0, { pin: 0, promptTokens: 400 });
+  ask(plane, 1, 0, { pin: 1, promptTokens: 400 });
+  ask(plane, 2, 1, { queueClass: 'batch' });
+  ask(plane, 3, 2, { queueClass: 'now' });
+  ask(plane, 4, 3, { queueClass: 'unheard of' });
+  expect(heard.dispatched.map(([id]) => id)).toEqual([0, 1, 3, 4]);
+  expect(plane.waiting).toBe(1);
+  // Turns between a class of long prompts and one of short ones, a token each: what is cheap goes first.
+  ask(plane, 5, 4, { promptTokens: 900 });
+  ask(plane, 6, 5, { promptTokens: 300 });
+  for (const id of [0, 1, 3, 4]) plane.ended(id, FINISHED, 6 + id);
+  expect(heard.dispatched.slice(4).map(([id]) => id)).toEqual([6, 5, 2]);
+});
+
+const MELTING = { preset: 'dynamo-kv@1', params: { modelPrefill: true } };
+const reportOf = (rank: number, asOfMs: number) => ({ rank, asOfMs, waiting: 0, running: 1, kvUsage: 0 });
+
+test('a pinned lane found blocked waits for an event of its rank, and with recheck always for nothing', () => {
+  const next = (recheck: 'always' | 'events' | undefined, act: (plane: InspectablePlane) => void) => {
+    const heard = new Heard();
+    const queue = { ...FCFS, ...(recheck === undefined ? {} : { recheck }) };
+    const plane = createPlane({ ...options(queue, heard, new BranchTable()), router: MELTING });
+    for (let rank = 0; rank < 2; rank++) join(plane, rank);
+    for (const id of [0, 1]) ask(plane, id, 0, { pin: 0, promptTokens: 600 });
+    ask(plane, 2, 0, { pin: 1, promptTokens: 200 });
+    // At 30 ms half of the prefill on rank 0 has melted.
+    act(plane);
+    return heard.dispatched.some(([id]) => id === 1);
+  };
+  const arrival = (plane: InspectablePlane) => ask(plane, 9, 30, { promptTokens: 1 });
+  const token = (id: number) => (plane: InspectablePlane) => plane.firstToken(id, 30);
+  const end = (id: number) => (plane: InspectablePlane) => plane.ended(id, FINISHED, 30);
+  const report = (plane: InspectablePlane) => plane.report(reportOf(1, 30), 30);
+  const timer = (plane: InspectablePlane) => plane.timer(30);
+  for (const act of [arrival, token(2), token(0), end(2), end(0), report, timer]) expect(next('always', act)).toBe(true);
+  for (const recheck of ['events', undefined] as const) {
+    for (const act of [arrival, token(2), end(2)]) expect(next(recheck, act)).toBe(false);
+    for (const act of [token(0), end(0), report, timer]) expect(next(recheck, act)).toBe(true);
+  }
+});
+
+test('a first token told twice is no event', () => {
+  const heard = new Heard();
+  const plane = createPlane({ ...options(FCFS, heard, new BranchTable()), router: MELTING });
+  join(plane, 0);
+  ask(plane, 0, 0, { promptTokens: 400 });
+  plane.firstToken(0, 1);
+  ask(plane, 1, 2, { promptTokens: 600 });
+  ask(plane, 2, 2, { promptTokens: 600 });
+  plane.firstToken(0, 60);
+  expect(plane.waiting).toBe(1);
+  plane.timer(60);
+  expect(plane.waiting).toBe(0);
+});
+
+test('what nothing can serve is refused when its turn comes, and at the door if no worker is known or its pin is not allowed', () => {
+  const { plane, heard } = world(FCFS, 1);
+  for (let i = 0; i < 2; i++) ask(plane, i, 0);
+  ask(plane, 2, 1, { allow: ['nobody'] });
+  ask(plane, 3, 2, { pin: 0, allow: ['nobody'] });
+  const codes = () => heard.refused.map(([id, refusal]) => [id, refusal.code]);
+  expect([codes(), plane.queued]).toEqual([[[3, 'PIN_NOT_ALLOWED']], 2]);
+  plane.firstToken(0, 3);
+  expect([codes()[1], heard.dispatched.length, plane.queued]).toEqual([[2, 'ALL_EXCLUDED'], 2, 0]);
+  const nobody = world(FCFS, 0);
+  ask(nobody.plane, 0, 0);
+  expect(nobody.heard.refused[0]![1].code).toBe('NO_WORKERS');
+});
+
+test('the record of a withdrawn request names the rank it would have got; nothing is booked', () => {
+  const { plane, heard } = world(FCFS, 1);
+  for (let i = 0; i < 3; i++) ask(plane, i, 0);
+  plane.ended(1, { status: 'cancelled', stop: 'other', outputTokens: 0 }, 1);
+  expect([plane.waiting, plane.queued]).toEqual([1, 2]);
+  plane.firstToken(0, 2);
+  const last = heard.records.slice(-2).map(({ id, action, waitMs, reasons }) => ({ id, action, waitMs, reason: reasons[0] }));
+  expect(last).toEqual([
+    { id: 'req-1', action: { kind: 'abandon', rank: 0 }, waitMs: 2, reason: 'ABANDONED' },
+    { id: 'req-2', action: { kind: 'dispatch', rank: 0 }, waitMs: 2, reason: 'QUEUED' },
+  ]);
+  expect(heard.dispatched.map(([id]) => id)).toEqual([0, 2]);
+  expect(plane.router.bookings.prefillTokens[0]).toBe(800);
+});
+
+test('limits grow with workers, not with their ranks', () => {
+  const heard = new Heard();
+  const plane = createPlane(options({ profile: singleClass('fcfs', 0.5, { maxRequests: 1 }) }, heard, new BranchTable()));
+  for (let rank = 0; rank < 4; rank++) {
+    plane.worker(
+      { rank, state: 'joined', epoch: 0, key: `w${rank >> 1}/${rank & 1}`, facts: rankFacts(64, { maxBatchedTokens: 1000 }) },
+      0,
+    );
+    plane.worker({ rank, state: 'ready', epoch: 0 }, 0);
+  }
+  for (let i = 0; i < 8; i++) ask(plane, i, 0);
+  expect([heard.dispatched.length, plane.waiting, heard.refused.length]).toEqual([4, 2, 2]);
+});
+
+test('a refusal by a full queue records the decision, of the affinity alone', () => {
+  const { plane, heard } = world({ profile: singleClass('fcfs', 0.5, { maxRequests: 0 }) });
+  for (let i = 0; i < 2; i++) ask(plane, i, 0);
+  ask(plane, 2, 1, { affinity: 1 });
+  const last = heard.records.at(-1)!;
+  expect([last.action.kind, last.candidates.map((one) => one.rank)]).toEqual(['refuse', [1]]);
+});
+
 test('every request is placed, refused or withdrawn exactly once, and a log of the plane replays byte for byte', () => {
   const step = fc.record({
     kind: fc.constantFrom('ask', 'ask', 'token', 'end', 'cancel', 'timer'),

@@ -1,18 +1,21 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type NewEntry, PolicyQueue } from './policy-queue.ts';
-import { type QueueProfile, singleClass } from './queue-profile.ts';
+import { type QueueProfile, type QueueRecheck, singleClass } from './queue-profile.ts';
 
 /** The same queue written down naively: lists, linear searches, one quantum at a time. */
 class NaiveQueue {
   readonly waiting: (NewEntry<number> & { sequence: number })[] = [];
   readonly #quantum: number[];
   readonly #credit: number[];
+  /** Pinned lanes found blocked, `class/lane`; null = nothing is remembered. */
+  readonly #blocked: Set<string> | null;
   #turn = 0;
   #serving = false;
   #sequence = 0;
 
-  constructor(profile: QueueProfile) {
+  constructor(profile: QueueProfile, recheck: QueueRecheck) {
+    this.#blocked = recheck === 'events' ? new Set() : null;
     this.#quantum = profile.classes.map((one) => one.quantumTokens);
     this.#credit = this.#quantum.map(() => 0);
   }
@@ -42,8 +45,19 @@ class NaiveQueue {
   #head(c: number, mayGo: (head: NewEntry<number>) => boolean) {
     const inClass = this.waiting.filter((one) => one.classIndex === c);
     const lanes = [...new Set(inClass.map((one) => one.lane))];
-    const heads = lanes.map((lane) => inClass.filter((one) => one.lane === lane).sort(before)[0]!);
-    return heads.filter(mayGo).sort(before)[0];
+    const heads = lanes.map((lane) => inClass.filter((one) => one.lane === lane).sort(before)[0]!).sort(before);
+    if (this.#blocked === null) return heads.find(mayGo);
+    const shared = heads.find((head) => head.lane === -1 && mayGo(head));
+    for (const head of heads) {
+      if (head.lane === -1 || this.#blocked.has(`${c}/${head.lane}`)) continue;
+      if (mayGo(head)) return shared !== undefined && before(shared, head) < 0 ? shared : head;
+      this.#blocked.add(`${c}/${head.lane}`);
+    }
+    return shared;
+  }
+
+  recheck(rank: number | undefined): void {
+    for (const lane of this.#blocked ?? []) if (rank === undefined || lane.endsWith(`/${rank}`)) this.#blocked!.delete(lane);
   }
 
   #serve(c: number, entry: NewEntry<number> & { sequence: number }): number {
@@ -75,7 +89,8 @@ const session = fc.integer({ min: 1, max: 4 }).chain((classes) =>
     ops: fc.array(
       fc.oneof(
         { weight: 3, arbitrary: entry(classes) },
-        fc.record({ blocked: fc.array(fc.integer({ min: -1, max: 8 }), { maxLength: 4 }) }),
+        { weight: 1, arbitrary: fc.record({ blocked: fc.array(fc.integer({ min: -1, max: 11 }), { maxLength: 6 }) }) },
+        { weight: 1, arbitrary: fc.record({ recheck: fc.constantFrom(undefined, 0, 1) }) },
       ),
       {
         maxLength: 80,
@@ -86,17 +101,20 @@ const session = fc.integer({ min: 1, max: 4 }).chain((classes) =>
 
 test('the queue answers as its naive reference does, whatever is blocked, and drains to zero', () => {
   fc.assert(
-    fc.property(session, ({ quanta, ops }) => {
+    fc.property(session, fc.constantFrom('always', 'events'), ({ quanta, ops }, recheck) => {
       const profile: QueueProfile = {
         classes: quanta.map((quantumTokens, i) => ({ name: `c${i}`, order: 'fcfs', quantumTokens })),
       };
-      const queue = new PolicyQueue<number>(profile);
-      const naive = new NaiveQueue(profile);
+      const queue = new PolicyQueue<number>(profile, recheck as QueueRecheck);
+      const naive = new NaiveQueue(profile, recheck as QueueRecheck);
       let item = 0;
       for (const op of ops) {
         if ('blocked' in op) {
           const mayGo = (head: NewEntry<number>) => !op.blocked.includes(head.classIndex * 3 + head.lane);
           expect(queue.pop(mayGo)?.item).toBe(naive.pop(mayGo));
+        } else if ('recheck' in op) {
+          queue.recheck(op.recheck);
+          naive.recheck(op.recheck);
         } else {
           const one = { ...op, cachedTokens: Math.min(op.cachedTokens, op.promptTokens), item: item++ };
           queue.push(one);
@@ -104,11 +122,13 @@ test('the queue answers as its naive reference does, whatever is blocked, and dr
         }
         expect(queue.size).toBe(naive.waiting.length);
       }
+      queue.recheck();
+      naive.recheck(undefined);
       while (queue.size > 0) expect(queue.pop(() => true)!.item).toBe(naive.pop(() => true));
       expect(queue.pop(() => true)).toBeUndefined();
       expect(quanta.map((_, c) => queue.full(c, 1)).every((full) => full === null)).toBe(true);
     }),
-    { numRuns: 300 },
+    { numRuns: 600 },
   );
 });
 

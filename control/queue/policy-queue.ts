@@ -5,7 +5,7 @@
  */
 import type { RankId, Tokens } from '../ports.ts';
 import { ClassTurns } from './class-turns.ts';
-import type { QueueClass, QueueFull, QueueProfile } from './queue-profile.ts';
+import type { QueueClass, QueueFull, QueueProfile, QueueRecheck } from './queue-profile.ts';
 
 /** One waiting request. */
 export interface QueueEntry<T> {
@@ -35,13 +35,7 @@ interface Backlog<T> {
   cachedTokens: Tokens;
 }
 
-/**
- * When the lane of a pinned rank is looked at again that was found blocked: at every `pop`, or only after {@link PolicyQueue.recheck}
- * of its rank or of all. The shared lane is always looked at. Source: router specification 5.2.1.
- */
-export type LaneRecheck = 'always' | 'events';
-
-/** The queue. `push` O(log lane), `pop` O(classes + lanes + log lane). */
+/** The queue. `push` O(log lane), `pop` O(classes + lanes + log lane), and O(lanes) for each lane that it finds blocked by `events`. */
 export class PolicyQueue<T> {
   readonly #classes: Backlog<T>[];
   readonly #turns: ClassTurns;
@@ -52,7 +46,7 @@ export class PolicyQueue<T> {
   #sequence = 0;
   #size = 0;
 
-  constructor(profile: QueueProfile, recheck: LaneRecheck = 'always') {
+  constructor(profile: QueueProfile, recheck: QueueRecheck = 'always') {
     this.#remembers = recheck === 'events';
     this.#classes = profile.classes.map((limits) => ({ limits, lanes: new Map(), requests: 0, promptTokens: 0, cachedTokens: 0 }));
     this.#turns = new ClassTurns(profile.classes.map((one) => one.quantumTokens));
@@ -121,15 +115,37 @@ export class PolicyQueue<T> {
   }
 
   #bestLane(classIndex: number, mayGo: (head: QueueEntry<T>) => boolean): Lane<T> | null {
+    const { lanes } = this.#classes[classIndex]!;
+    if (this.#remembers) return this.#bestRemembering(lanes, mayGo);
     let best: Lane<T> | null = null;
-    for (const lane of this.#classes[classIndex]!.lanes.values()) {
-      const head = lane.head!;
-      if (lane.isBlocked || (best !== null && !isBefore(head, best.head!))) continue;
-      if (mayGo(head)) best = lane;
-      else lane.isBlocked = this.#remembers && head.lane >= 0;
+    for (const lane of lanes.values()) {
+      if ((best === null || isBefore(lane.head!, best.head!)) && mayGo(lane.head!)) best = lane;
     }
     return best;
   }
+
+  /** Looks at pinned lanes best head first until one may go; those found blocked are not looked at again before a recheck. */
+  #bestRemembering(lanes: ReadonlyMap<number, Lane<T>>, mayGo: (head: QueueEntry<T>) => boolean): Lane<T> | null {
+    const shared = lanes.get(SHARED);
+    const open = shared !== undefined && mayGo(shared.head!) ? shared : null;
+    for (let pinned = bestPinned(lanes); pinned !== null; pinned = bestPinned(lanes)) {
+      if (mayGo(pinned.head!)) return open !== null && isBefore(open.head!, pinned.head!) ? open : pinned;
+      pinned.isBlocked = true;
+    }
+    return open;
+  }
+}
+
+/** Lane of the requests that any rank may serve. */
+const SHARED = -1;
+
+/** The pinned lane with the best head among those not known to be blocked. */
+function bestPinned<T>(lanes: ReadonlyMap<number, Lane<T>>): Lane<T> | null {
+  let best: Lane<T> | null = null;
+  for (const [rank, lane] of lanes) {
+    if (rank !== SHARED && !lane.isBlocked && (best === null || isBefore(lane.head!, best.head!))) best = lane;
+  }
+  return best;
 }
 
 /** Uncached tokens, at least one: what serving the entry costs its class. */

@@ -4,7 +4,6 @@
  */
 import type { Millis, QueueOrder, RouteRequest, Tokens } from '../ports.ts';
 import { UserError } from '../user-error.ts';
-import type { LaneRecheck } from './policy-queue.ts';
 
 /** Names of the built-in orders. */
 export type QueueOrderName = 'fcfs' | 'lcfs' | 'wspt';
@@ -61,13 +60,19 @@ export interface QueueProfile {
   readonly buckets?: readonly { readonly name: string; readonly minTokens: Tokens }[];
 }
 
+/**
+ * When the lane of a pinned rank that was found blocked is looked at again: whenever the queue is, or only after an event of its rank
+ * (a prefill done, an end) or one that may concern any (a worker, a report, a timer). Source: router specification 5.2.1.
+ */
+export type QueueRecheck = 'always' | 'events';
+
 /** What the waiting room of a plane is built from. */
 export interface QueueOptions {
   readonly profile: QueueProfile;
   /** A request that waited so long is refused with QUEUE_TIMEOUT, > 0; default 60 s. */
   readonly maxWaitMs?: Millis;
   /** Default: what the router's policy says. */
-  readonly recheck?: LaneRecheck;
+  readonly recheck?: QueueRecheck;
 }
 
 /** Which limit a class has reached. */

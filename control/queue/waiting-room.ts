@@ -32,6 +32,8 @@ const DOOR_REFUSALS = ['NO_WORKERS', 'PIN_NOT_ALLOWED', 'context_too_long'];
 /** Waiting requests of one router. */
 export class WaitingRoom {
   readonly maxWaitMs: Millis;
+  /** Whatever the plane hears is a reason to look at the queue, not only what frees a rank. */
+  readonly recheckAlways: boolean;
   readonly #profile: QueueOptions['profile'];
   readonly #router: ScoringRouter;
   readonly #queue: PolicyQueue<WaitingRequest>;
@@ -48,7 +50,9 @@ export class WaitingRoom {
     this.#profile = options.profile;
     this.maxWaitMs = options.maxWaitMs ?? DEFAULT_MAX_WAIT_MS;
     this.#router = router;
-    this.#queue = new PolicyQueue(options.profile, options.recheck ?? router.policy.queue.recheck);
+    const recheck = options.recheck ?? router.policy.queue.recheck;
+    this.recheckAlways = recheck === 'always';
+    this.#queue = new PolicyQueue(options.profile, recheck);
   }
 
   /** Requests that still want to be placed. */

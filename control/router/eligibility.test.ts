@@ -53,6 +53,19 @@ describe('eligibility', () => {
     expect(outcome(fixture, {})).toEqual([0, 2, 3]);
   });
 
+  it('leaves the rank of an affinity alone while it may serve, and takes no notice of it otherwise', () => {
+    const fixture = fleet();
+    expect(outcome(fixture, { affinity: 2 })).toEqual([2]);
+    expect(outcome(fixture, { affinity: 2, allow: ['a', 'c'] })).toEqual([0, 1, 3]);
+    expect(outcome(fixture, { affinity: 9 })).toEqual([0, 1, 2, 3]);
+    expect(outcome(fixture, { affinity: 2, pin: 3 })).toEqual([3]);
+    expect(outcome(fixture, { affinity: 2, requiredTaints: ['z'] })).toBe('TAINT_UNSATISFIED');
+    overload(fixture, 2, 1);
+    expect(outcome(fixture, { affinity: 2 })).toEqual([0, 1, 3]);
+    fixture.router.scoreAll = false;
+    expect(fixture.router.decide(routeRequest({ promptTokens: 64, affinity: 1 }), 0)).toBe(1);
+  });
+
   it('tells an unknown fleet from an unhealthy one', () => {
     const fixture = new RouterFixture('dynamo-kv@1', {}, 0, 16);
     expect(outcome(fixture, {})).toBe('NO_WORKERS');

@@ -19,6 +19,14 @@ describe('modelled prefill', () => {
     expect([0, 2, 3, 150, 300, 420, 450, 9000].map((t) => model.pending(0, t))).toEqual([150, 150, 149, 100, 50, 10, 0, 0]);
   });
 
+  it('melts a whole token at the moment it is due, however the duration is written in binary', () => {
+    // 20 us a token; 0.02 ms is more than that in binary, and the products round either way.
+    for (const tokens of [341, 683, 999, 1767]) {
+      const model = queue([tokens, tokens * 0.02]);
+      for (let ms = 1; ms <= tokens * 0.02; ms++) expect(model.pending(0, ms)).toBe(tokens - 50 * ms);
+    }
+  });
+
   it('stops at the oldest as long as any duration is unknown', () => {
     const model = queue([100, 300], [50, undefined]);
     expect([150, 300, 450].map((t) => model.pending(0, t))).toEqual([100, 50, 50]);

@@ -1,6 +1,6 @@
 /** A routing policy as data: the shape of `presets/<name>@<version>.json`. Source: router specification 4. */
 
-import type { LaneRecheck } from '../queue/policy-queue.ts';
+import type { QueueRecheck } from '../queue/queue-profile.ts';
 
 /** A number, or `"$name"` (or `"-$name"`) for a parameter of the document. */
 export type Value = number | string;
@@ -116,5 +116,5 @@ export interface PolicyDocument {
   readonly rules: readonly RuleDocument[];
   readonly ties?: { readonly mode?: TieMode; readonly eps?: Value };
   /** When a waiting queue looks at a blocked lane again; default always. */
-  readonly queue?: { readonly recheck?: LaneRecheck };
+  readonly queue?: { readonly recheck?: QueueRecheck };
 }

@@ -2,7 +2,7 @@
  * From a policy document and the user's parameters to what the scoring engine runs: names resolved to columns, `$name` to numbers.
  * Every mistake of the document is reported at once. Source: router specification 4.9.
  */
-import type { LaneRecheck } from '../queue/policy-queue.ts';
+import type { QueueRecheck } from '../queue/queue-profile.ts';
 import { type Problem, UserError } from '../user-error.ts';
 import type { BookingExpiry } from './bookings.ts';
 import { FEATURE_DEFAULTS, FEATURES, type FeatureConstants } from './features.ts';
@@ -114,7 +114,7 @@ export interface Policy {
     readonly expiry: BookingExpiry;
   };
   /** When the waiting queue looks at a blocked lane again. */
-  readonly queue: { readonly recheck: LaneRecheck };
+  readonly queue: { readonly recheck: QueueRecheck };
   /** Column of `inflight`, which decides when no score is finite. */
   readonly fallback: number;
   readonly readsMatch: boolean;

@@ -248,8 +248,9 @@ export class ScoringRouter implements FeatureSource {
     FEATURES[feature.base]!.fill(this.input, this.rows, n, out, inner);
   }
 
-  firstToken(attempt: AttemptId, nowMs: Millis): void {
-    this.bookings.firstToken(attempt, nowMs);
+  /** Returns whether prefill was pending until now. */
+  firstToken(attempt: AttemptId, nowMs: Millis): boolean {
+    return this.bookings.firstToken(attempt, nowMs);
   }
 
   progress(attempt: AttemptId, outputTokens: number, nowMs: Millis): void {

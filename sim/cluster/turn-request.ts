@@ -13,6 +13,7 @@ export class TurnRequest implements RouteRequest {
   readonly branch: number;
   readonly depthBlocks: number;
   declare readonly hints?: AgentHints;
+  declare readonly queueClass?: string;
   readonly #workload: Workload;
   readonly #turn: number;
 
@@ -28,6 +29,8 @@ export class TurnRequest implements RouteRequest {
     this.branch = turns.branch(turn);
     this.depthBlocks = turns.depthBlocks(turn);
     if (hints !== undefined) this.hints = hints;
+    const queueClass = workload.queueClass(play);
+    if (queueClass !== undefined) this.queueClass = queueClass;
     this.#workload = workload;
     this.#turn = turn;
   }

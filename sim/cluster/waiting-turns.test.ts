@@ -1,8 +1,11 @@
 import { beforeAll, expect, it } from 'vitest';
+import type { DecisionRecord } from '../../control/ports.ts';
+import { UserError } from '../../control/user-error.ts';
 import { loadScenario } from '../../scenarios/load-scenario.ts';
 import { findPackageRoot } from '../../scenarios/presets.ts';
 import { planOf } from '../experiment/plan-of.ts';
 import { policyCatalogue } from '../experiment/policy-catalogue.ts';
+import type { RunPlan } from '../experiment/run-plan.ts';
 import { clusterSpec, prepareTrace } from '../experiment/simulate.ts';
 import { TURN_STATUS } from '../measure/turn-table.ts';
 import { materialiseWorkload } from '../workload/materialise.ts';
@@ -18,23 +21,28 @@ const SETS = [
 type Run = ReturnType<Cluster['result']>;
 
 /** Runs dynamo-kv with parameters of the queue on the quickstart; every action of the plane is counted by its kind. */
-async function run(params: string, sets: readonly string[] = []): Promise<{ run: Run; actions: Map<string, number> }> {
+async function run(
+  params: string,
+  sets: readonly string[] = [],
+): Promise<{ run: Run; actions: Map<string, number>; records: DecisionRecord[] }> {
+  const plan = await planWith(params, sets);
+  const trace = await prepareTrace(plan);
+  const lines: string[] = [];
+  const cluster = new Cluster(clusterSpec(plan, plan.arms[0]!, materialiseWorkload(trace, plan.workload, plan.seed, 0), 0, lines));
+  while (cluster.step(100_000));
+  const records = lines.flatMap((line): DecisionRecord[] => (line.includes('"effect":"decided"') ? JSON.parse(line).args : []));
+  const actions = new Map<string, number>();
+  for (const { action } of records) actions.set(action.kind, (actions.get(action.kind) ?? 0) + 1);
+  return { run: cluster.result(), actions, records };
+}
+
+async function planWith(params: string, sets: readonly string[] = []): Promise<RunPlan> {
   const router = `matrix.router=[{use: dynamo-kv@1, with: {${params}}}]`;
   const loaded = await loadScenario(
     { file: 'quickstart' },
     { sets: [...SETS, router, ...sets], policies: policyCatalogue(), packageRoot: findPackageRoot() },
   );
-  const plan = planOf(loaded, { metrics: [] });
-  const trace = await prepareTrace(plan);
-  const lines: string[] = [];
-  const cluster = new Cluster(clusterSpec(plan, plan.arms[0]!, materialiseWorkload(trace, plan.workload, plan.seed, 0), 0, lines));
-  while (cluster.step(100_000));
-  const actions = new Map<string, number>();
-  for (const line of lines) {
-    const kind = /"action":\{[^}]*"kind":"(\w+)"/.exec(line)?.[1];
-    if (kind !== undefined) actions.set(kind, (actions.get(kind) ?? 0) + 1);
-  }
-  return { run: cluster.result(), actions };
+  return planOf(loaded, { metrics: [] });
 }
 
 let off: Run;
@@ -76,4 +84,47 @@ it('full queues and long waits are refusals that clients retry; a client gives u
     if (turns.status[turn] === TURN_STATUS.timedOut && Number.isNaN(turns.dispatchMs[turn]!)) gaveUpWaiting++;
   }
   expect(gaveUpWaiting).toBeGreaterThan(0);
+}, 60_000);
+
+const BUCKETS = 'queueDefaultFamily: all, queueBuckets: [{name: short, minTokens: 0}, {name: long, minTokens: 2Ki}]';
+const classes = (long: string): string =>
+  `queueThreshold: 0, ${BUCKETS}, queueClasses: [{name: a, family: all, bucket: short}, {name: b, family: all, bucket: long, ${long}}]`;
+/** Prompt tokens of a waiting request that no rank holds. */
+const uncached = ({ request, candidates }: DecisionRecord) => request.promptTokens - Math.max(...candidates.map((c) => c.cachedTokens));
+const waiting = (records: readonly DecisionRecord[]) => records.filter((record) => record.action.kind === 'queue').map(uncached);
+
+it('a scenario may name several queue classes: each has its own threshold', async () => {
+  const both = waiting((await run(classes('quantum: 100'))).records);
+  const shorts = waiting((await run(classes('threshold: null'))).records);
+  expect(both.some((tokens) => tokens >= 2048)).toBe(true);
+  expect(both.some((tokens) => tokens < 2048)).toBe(true);
+  expect(shorts.length).toBeGreaterThan(0);
+  expect(Math.max(...shorts)).toBeLessThan(2048);
+}, 60_000);
+
+it('refuses queue classes that are wrong where they stand', async () => {
+  const problems = async (params: string): Promise<string[]> => {
+    try {
+      await planWith(params);
+      return [];
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      // What a matrix holds is also reported where it was written.
+      return error.problems.flatMap(({ code, path, message }) =>
+        path?.startsWith('control.router.with.') === true ? `${code} ${path.slice('control.router.with.'.length)}: ${message}` : [],
+      );
+    }
+  };
+  expect(await problems('queueClasses: [{name: a}, {name: b}]')).toEqual([
+    'E_QUEUE queueClasses: got several classes without family, expected a default family',
+  ]);
+  expect(await problems('queueClasses: [{order: fcfs}]')).toEqual(['E_REQUIRED queueClasses[0].name: got nothing, expected a string']);
+  expect((await problems('queueClasses: [{name: a, quantum: 0}, {name: 3, size: 1}]')).sort()).toEqual([
+    'E_RANGE queueClasses[0].quantum: got 0, expected >= 1',
+    'E_TYPE queueClasses[1].name: got 3, expected a string',
+    'E_UNKNOWN_KEY queueClasses[1].size: unknown key',
+  ]);
+  expect(await problems('queueClasses: {a: {}}')).toEqual([
+    expect.stringMatching(/^E_TYPE queueClasses: got a map, expected a list, each item a map of name, /),
+  ]);
 }, 60_000);

@@ -2,8 +2,10 @@
  * From a checked scenario to a run plan: timing cell, KV capacity and policies of every arm. What the schema cannot know is checked
  * here and reported at the place in the user's file: cells, memory, the blocks of the trace.
  */
+import { splitQueue } from '../../control/queue/queue-parameters.ts';
+import { checkProfile } from '../../control/queue/queue-profile.ts';
 import { UserError } from '../../control/user-error.ts';
-import type { PoolSettings, ScenarioSettings, TimerSettings } from '../../scenarios/settings.ts';
+import type { PolicySettings, PoolSettings, ScenarioSettings, TimerSettings } from '../../scenarios/settings.ts';
 import { kvCapacity } from '../hardware/capacity.ts';
 import { findCell, type ProblemPlace, resolveParameters, type TimingCell } from '../hardware/cells.ts';
 import { findGpu, HOST_LINK } from '../hardware/gpus.ts';
@@ -37,7 +39,7 @@ export const DEFAULT_EXPRS = [
 
 /**
  * Compiles all arms. Throws UserError with every problem found: E_CELL_MISSING, E_MODEL_TOO_LARGE, E_KV_TOO_SMALL,
- * E_CONTEXT_EXCEEDED, E_UNSUPPORTED.
+ * E_CONTEXT_EXCEEDED, E_QUEUE, E_UNSUPPORTED.
  */
 export function compilePlan(input: CompileInput, extraExprs: readonly string[] = []): RunPlan {
   const { base } = input;
@@ -84,6 +86,7 @@ function compileArms(input: CompileInput): ArmPlan[] {
         return undefined;
       }
     });
+    problems.push(...queueProblems(control.router, input));
     return {
       name,
       router: { use: control.router.use, with: control.router.with },
@@ -103,6 +106,19 @@ function compileArms(input: CompileInput): ArmPlan[] {
     throw new UserError([...unique.values()]);
   }
   return arms;
+}
+
+/** What is wrong with the waiting queue of a router, at the place of its parameters. */
+function queueProblems({ use, with: given }: PolicySettings, input: CompileInput): UserError[] {
+  const { queue } = splitQueue(given);
+  try {
+    if (queue !== null) checkProfile(queue.profile);
+    return [];
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const place = { ...input.place('control.router.with.queueClasses'), hint: `The router is ${use}` };
+    return [new UserError(error.problems.map((problem) => ({ ...problem, ...place })))];
+  }
 }
 
 /** How far the step times of a timer without cell can be trusted. */

@@ -285,6 +285,19 @@ describe('materialised workload', () => {
     expect([...turnFacts(outputs('one').turns, 'outputTokens', 2)]).toEqual([1, 1]);
   });
 
+  it('passes on the queue class that a session asks for', () => {
+    const requests = [fixtureRequest(0, [[1, 2]])];
+    const sessions = ['batch', undefined, 'default'].map(
+      (name, i): TraceSession => ({
+        id: `s${i}`,
+        ...(name === undefined ? {} : { class: name }),
+        agents: [{ id: 'root', model: 'm', requests }],
+      }),
+    );
+    const w = materialiseWorkload(fixtureTrace(sessions), { ...BASE, resample: 'none' }, 1, 0);
+    expect([0, 1, 2].map((play) => w.queueClass(play))).toEqual(['batch', undefined, undefined]);
+  });
+
   it('passes hints through, request over session, and picks hinting clients by a keyed draw', () => {
     const session: TraceSession = {
       id: 's',

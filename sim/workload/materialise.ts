@@ -97,6 +97,11 @@ class TraceWorkload implements Workload {
     return ofSession === undefined || ofRequest === undefined ? (ofRequest ?? ofSession) : { ...ofSession, ...ofRequest };
   }
 
+  queueClass(play: number): string | undefined {
+    const name = this.#trace.strings[this.#trace.session.class[this.plays.session[play]!]!]!;
+    return name === 'default' ? undefined : name;
+  }
+
   hinting(play: number, share: number): boolean {
     return this.#hints(this.playName(play), share);
   }

@@ -129,6 +129,8 @@ export interface Workload {
   playName(play: number): string;
   /** Hints the trace carries for this turn (request over session), or undefined. The caller looks at `sendsHints`. */
   hints(turn: number): Readonly<Record<string, unknown>> | undefined;
+  /** Queue class that the trace's session asks for, or undefined: the class `default` of traces asks for none. */
+  queueClass(play: number): string | undefined;
   /** Whether a play sends hints when only `share` (0..1) of them do: one keyed draw per play, so a larger share adds plays and drops none. */
   hinting(play: number, share: number): boolean;
   /** sha256 (hex) over every drawn quantity and what it was drawn from; the same for arms that differ in block size or share of hints. */

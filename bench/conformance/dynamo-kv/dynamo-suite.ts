@@ -1,5 +1,4 @@
 /** Conformance with Dynamo's KV router: hashing, index, selection, booking and queue through the code of the `dynamo-kv@1` preset. */
-import { recordingFile } from '../recording-file.ts';
 import type { ConformanceSuite } from '../suite.ts';
 import { INDEX_RULES, indexFamilies } from './index-families.ts';
 import { queueFamilies } from './queue-families.ts';
@@ -11,14 +10,5 @@ export const SUITE: ConformanceSuite = {
   reference: 'Dynamo 1.6.1, its published router crates',
   method: 'the parts of the dynamo-kv@1 preset; doubles bit for bit, ties as the whole tied set',
   rules: { ...INDEX_RULES, ...SELECTION_RULES },
-  notReplayed: (folder) =>
-    recordingFile(folder, 'scheduler') === undefined
-      ? []
-      : [
-          {
-            name: 'scheduler',
-            reason: 'requests name no queue class and no affinity target yet; its parts are policy_queue, selector, booking',
-          },
-        ],
   families: (folder) => [...indexFamilies(folder), ...selectionFamilies(folder), ...queueFamilies(folder)],
 };

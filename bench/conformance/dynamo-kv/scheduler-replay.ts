@@ -182,7 +182,8 @@ class SchedulerReplay {
     const got = this.#admitted;
     for (let i = 0; i < Math.max(got.length, expected.length); i++) {
       const fields = new Set([...Object.keys(got[i] ?? {}), ...Object.keys(expected[i] ?? {})]) as Set<keyof Admitted>;
-      for (const field of ['id', ...fields] as (keyof Admitted)[]) this.#same(`${at} admitted[${i}] ${field}`, got[i]?.[field], expected[i]?.[field]);
+      for (const field of ['id', ...fields] as (keyof Admitted)[])
+        this.#same(`${at} admitted[${i}] ${field}`, got[i]?.[field], expected[i]?.[field]);
     }
   }
 

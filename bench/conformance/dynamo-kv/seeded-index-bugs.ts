@@ -1,5 +1,5 @@
 /** Bugs in hashes and indexes that the recordings of Dynamo must notice; see ../seeded-bugs.ts. */
-import type { SeededBug } from '../seeded-bugs.ts';
+import type { SeededBug } from '../seeded-bug.ts';
 
 /** One per rule that the index families hold. */
 export const INDEX_BUGS: readonly SeededBug[] = [

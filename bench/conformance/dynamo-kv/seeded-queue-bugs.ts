@@ -1,5 +1,5 @@
 /** Bugs in the waiting queue that the recordings of Dynamo's queue must notice. */
-import type { SeededBug } from '../seeded-bugs.ts';
+import type { SeededBug } from '../seeded-bug.ts';
 
 const at = (file: string, id: string, breaks: string, from: string, to: string): SeededBug => ({
   id,

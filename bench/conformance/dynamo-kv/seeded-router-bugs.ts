@@ -1,5 +1,5 @@
 /** Bugs of the router that the recordings of Dynamo must notice. */
-import type { SeededBug } from '../seeded-bugs.ts';
+import type { SeededBug } from '../seeded-bug.ts';
 
 const FEATURES = { file: 'control/router/features.ts', suite: 'dynamo-kv', family: 'selector' } as const;
 const BOOKINGS = { file: 'control/router/bookings.ts', suite: 'dynamo-kv', family: 'booking' } as const;
@@ -165,8 +165,8 @@ export const DYNAMO_ROUTER_BUGS: readonly SeededBug[] = [
     ...MODEL,
     id: 'router-melt-round',
     breaks: 'molten prefill is rounded up',
-    from: 'Math.floor((tokens * elapsedMs) / durationMs)',
-    to: 'Math.ceil((tokens * elapsedMs) / durationMs)',
+    from: 'Math.floor((tokens * elapsedNs) / durationNs)',
+    to: 'Math.ceil((tokens * elapsedNs) / durationNs)',
   },
   {
     ...MODEL,
@@ -179,8 +179,8 @@ export const DYNAMO_ROUTER_BUGS: readonly SeededBug[] = [
     ...MODEL,
     id: 'router-melt-anchor',
     breaks: 'a prefill that ends behind the oldest leaves the anchor where it was',
-    from: 'queue.anchorMs = Math.min(nowMs, queue.anchorMs + prefill.durationMs);',
-    to: 'queue.anchorMs = Math.min(nowMs, queue.anchorMs);',
+    from: 'queue.anchorNs = Math.min(nowNs, queue.anchorNs + prefill.durationNs);',
+    to: 'queue.anchorNs = Math.min(nowNs, queue.anchorNs);',
   },
   {
     id: 'router-loop-uncached',

@@ -1,5 +1,5 @@
 /** Bugs in the engines that the recordings of vLLM's scheduler must notice. Sources: engine specification 2, 11 and 13. */
-import type { SeededBug } from '../seeded-bugs.ts';
+import type { SeededBug } from '../seeded-bug.ts';
 
 const SCHEDULER = 'sim/engine/reference/scheduler.ts';
 const POOL = 'sim/engine/reference/block-pool.ts';
