@@ -107,17 +107,42 @@ export interface Scenario {
       fleetShare?: number | string;
     };
     /**
-     * A generative model as the source of sessions.
+     * A generative model as the source of sessions; every replication draws its own.
      */
     synth?: {
       /**
        * Generator preset.
        */
-      use?: string;
+      use: string;
       /**
        * Parameters of the generator.
        */
-      with?: {};
+      with?: {
+        /**
+         * Different sessions drawn per replication, before resampling.
+         */
+        sessions?: number;
+        /**
+         * Fit from which pauses are drawn.
+         */
+        pauses?: 'recorded' | 'debiased';
+        /**
+         * Cross-session identity of the leading blocks.
+         */
+        sharing?: 'none' | 'tools' | 'tools+system';
+        /**
+         * No sessions that resume an older one with a long first prompt.
+         */
+        freshOnly?: boolean;
+        /**
+         * Factor on the probability that a prompt loses its prefix; 0 = only compaction does.
+         */
+        breaks?: number;
+        /**
+         * Share of sessions with nested agents; uncalibrated, the corpus has 0.024.
+         */
+        subAgents?: number | string;
+      };
     };
     /**
      * Session trees drawn per replication.
@@ -245,7 +270,7 @@ export interface Scenario {
        */
       max?: number;
       /**
-       * First back-off.
+       * First back-off; it doubles with each retry.
        */
       base?: string | number;
       /**
@@ -258,38 +283,109 @@ export interface Scenario {
      */
     abandon?: {
       /**
-       * Patience for the first token of a human turn.
+       * Patience for the first token after a human pause; the median where sigma is set.
        */
       human?: string | number;
+      /**
+       * Spread of the logarithm of the patience, drawn per turn; 0 = all are equally patient.
+       */
+      sigma?: number;
     };
     /**
-     * Other tool times than recorded.
+     * Other tool times than recorded: pauses of kind tool, after workload.trace.pauses and before workload.scale.pause.
      */
     toolTime?: {
       /**
-       * Tool time scale.
+       * Factor on the pause.
        */
-      scale?: number | string;
+      scale?: number;
       /**
-       * Tool time shift.
+       * Added after the scale; a pause never falls below 0.
        */
-      shift?: number | string;
+      shift?: string | number;
       /**
-       * Tool time cap.
+       * Smallest pause.
        */
-      cap?: number | string;
+      floor?: string | number;
       /**
-       * Tool time floor.
+       * Largest pause.
        */
-      floor?: number | string;
+      cap?: string | number;
       /**
-       * Tool time overlap.
+       * Share of the decode of the answer behind which the tool runs already (streamed tool calls).
        */
       overlap?: number | string;
       /**
-       * Tool time resample.
+       * Draws tool pauses anew: fit from the generator's fit, ecdf from the tool pauses of this trace.
        */
-      resample?: number | string;
+      resample?: 'none' | 'fit' | 'ecdf';
+      /**
+       * The same for pauses of kind human.
+       */
+      human?: {
+        /**
+         * Factor on the pause.
+         */
+        scale?: number;
+        /**
+         * Added after the scale; a pause never falls below 0.
+         */
+        shift?: string | number;
+        /**
+         * Smallest pause.
+         */
+        floor?: string | number;
+        /**
+         * Largest pause.
+         */
+        cap?: string | number;
+      };
+      /**
+       * The same for pauses after nested agents have returned.
+       */
+      join?: {
+        /**
+         * Factor on the pause.
+         */
+        scale?: number;
+        /**
+         * Added after the scale; a pause never falls below 0.
+         */
+        shift?: string | number;
+        /**
+         * Smallest pause.
+         */
+        floor?: string | number;
+        /**
+         * Largest pause.
+         */
+        cap?: string | number;
+      };
+      /**
+       * The same for the time of single tools, where the trace names them; before the change of the whole pause.
+       */
+      tools?: {
+        /**
+         * Tool as the trace names it.
+         */
+        name: string;
+        /**
+         * Factor on the pause.
+         */
+        scale?: number;
+        /**
+         * Added after the scale; a pause never falls below 0.
+         */
+        shift?: string | number;
+        /**
+         * Smallest pause.
+         */
+        floor?: string | number;
+        /**
+         * Largest pause.
+         */
+        cap?: string | number;
+      }[];
     };
   };
   /**

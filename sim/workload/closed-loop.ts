@@ -2,12 +2,13 @@
  * The closed loop of a session: which turn is due when, given when turns ended. The client side of a run, without a clock of its own.
  *
  *     start(i) = max(end(i - 1), end of every agent that joins before i + its delay) + pause(i)
+ *     pause(i) of a tool is shorter by a share of the decode of i - 1 where tools start while the answer streams
  *
  * A driver calls `start`, then for every turn reported as due `dispatched` and `completed` or `failed`, at times that never decrease,
  * and hears back through a {@link ClosedLoopSink}. Spawns, joins, background agents, mid-life entry and the cancelling of children are
  * settled here. Integer columns per agent, no allocation per event. Source: trace specification 7.1, 7.5, 7.7.
  */
-import { EDGE_JOINS, EDGE_SPAWNS_ON_COMPLETION, EDGE_SPAWNS_ON_DISPATCH, type Workload } from './workload.ts';
+import { EDGE_JOINS, EDGE_SPAWNS_ON_COMPLETION, EDGE_SPAWNS_ON_DISPATCH, PAUSE_KINDS, type Workload } from './workload.ts';
 
 /** How a play ends, in the order of the codes. */
 export const PLAY_ENDS = ['completed', 'failed', 'rejected', 'abandoned'] as const;
@@ -25,6 +26,8 @@ export interface ClosedLoopSink {
    */
   playEnded(play: number, tMs: number, status: PlayEnd, activeMs: number, unloadedMs: number): void;
 }
+
+const KIND_TOOL = PAUSE_KINDS.indexOf('tool');
 
 /** Phases of an agent: not spawned, due (waiting to be sent), in flight, waiting for agents that join, ended. */
 const IDLE = 0;
@@ -85,8 +88,11 @@ export class AgentLoop {
     if ((turns.edges(turn) & EDGE_SPAWNS_ON_DISPATCH) !== 0) this.#spawn(a, turn, 0, tMs);
   }
 
-  /** The client has the last token. `unloadedMs` = what the turn would have taken on an idle fleet; summed along the critical path. */
-  completed(turn: number, tMs: number, unloadedMs = 0): void {
+  /**
+   * The client has the last token. `unloadedMs` = what the turn would have taken on an idle fleet; summed along the critical path.
+   * `decodeMs` = from its first to its last token, for tools that run meanwhile.
+   */
+  completed(turn: number, tMs: number, unloadedMs = 0, decodeMs = 0): void {
     const { turns, agents } = this.#workload;
     const a = turns.agent(turn);
     assert(this.#phase[a] === FLYING && this.#turn[a] === turn, turn, 'completed but not in flight');
@@ -95,8 +101,18 @@ export class AgentLoop {
     if ((turns.edges(turn) & EDGE_SPAWNS_ON_COMPLETION) !== 0) this.#spawn(a, turn, 1, tMs);
     const next = turn + 1;
     if (next === agents.turnTo[a]) this.#endAgent(a, tMs);
-    else if ((turns.edges(next) & EDGE_JOINS) === 0) this.#setDue(a, next, tMs + turns.pauseMs(next), turns.pauseMs(next));
+    else if ((turns.edges(next) & EDGE_JOINS) === 0) {
+      const pause = this.#pauseAfter(next, decodeMs);
+      this.#setDue(a, next, tMs + pause, pause);
+    }
     else this.#waitForJoin(a, next);
+  }
+
+  /** Pause before `next`; a tool that was started while the answer streamed has run for a part of it. */
+  #pauseAfter(next: number, decodeMs: number): number {
+    const { turns, toolOverlap } = this.#workload;
+    const pause = turns.pauseMs(next);
+    return toolOverlap > 0 && turns.pauseKind(next) === KIND_TOOL ? Math.max(0, pause - toolOverlap * decodeMs) : pause;
   }
 
   /** The turn was given up, after all retries: the play ends with `status`, whatever else of it is due or in flight is cancelled. */

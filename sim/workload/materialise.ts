@@ -36,6 +36,7 @@ class TraceWorkload implements Workload {
   readonly mode: Workload['mode'];
   readonly concurrency: number;
   readonly respawnMs: number;
+  readonly toolOverlap: number;
   readonly initialPlays: Int32Array;
   readonly hash: string;
   readonly facts: WorkloadFacts;
@@ -59,8 +60,9 @@ class TraceWorkload implements Workload {
     this.mode = arrivals.mode;
     this.concurrency = arrivals.mode === 'closed' ? Math.max(1, Math.round(arrivals.concurrency * options.scaleLoad)) : 0;
     this.respawnMs = arrivals.mode === 'closed' ? arrivals.respawnMs : 0;
+    this.toolOverlap = options.toolTime?.overlap ?? 0;
     this.#plan = planSessions(trace, options);
-    this.#templates = new SessionTemplates(trace, options, this.#plan, this.branches);
+    this.#templates = new SessionTemplates(trace, options, this.#plan, this.branches, (agent) => this.#stream('pause-fit', agent));
     this.turns = new PlayedTurns(this.plays, this.agents, this.#templates.turns, this.branches);
     this.#choice = new SessionChoice(trace, this.#plan, options, seed, replication);
     const tenants = tenantNames(trace);
@@ -214,14 +216,16 @@ class TraceWorkload implements Workload {
   /** Pauses +- half a quantum, one number per turn from the stream of its agent. Source: trace specification 2.3. */
   #dequantise(name: string, template: SessionTemplate, agentBase: number, turnBase: number): void {
     const { agents, turns } = this;
-    const { readPauseMs } = this.#templates.turns;
+    const { readPauseMs, pauseKind } = this.#templates.turns;
     const quantum = this.#trace.header.interpretation.quantumMs;
     for (let a = agentBase; a < agents.count; a++) {
       const agentName = this.#trace.strings[this.#trace.agent.id[agents.source[a]!]!]!;
       const stream = this.#stream('dequantise', `${name}/${agentName}`);
       for (let t = agents.turnFrom[a]! + 1; t < agents.turnTo[a]!; t++) {
-        const read = readPauseMs[template.turnFrom + t - turnBase]! + quantum * (stream.double() - 0.5);
-        turns.setPause(t, transformedPause(Math.max(0, read), this.#options));
+        const row = template.turnFrom + t - turnBase;
+        const read = readPauseMs[row]! + quantum * (stream.double() - 0.5);
+        const spans = this.#trace.requestTools.get(turns.request(t) - 1);
+        turns.setPause(t, transformedPause(Math.max(0, read), pauseKind[row]!, spans, this.#options));
       }
     }
   }

@@ -1,12 +1,14 @@
 /**
- * Client pauses of a trace as a run replays them. Pipeline: mode, anchor, scale, cap. Whole ms.
+ * Client pauses of a trace as a run replays them. Pipeline: mode, anchor, tool times, scale, cap. Whole ms.
  * Source: trace specification 2.4 (recorded and debiased), 2.5 (kinds), 7.2 (order of transforms), 8 (`agents: root`).
  */
-import { CAPTURE_NONE, STOPS, type Trace } from '../../traces/columns.ts';
+import { CAPTURE_NONE, STOPS, type ToolSpan, type Trace } from '../../traces/columns.ts';
+import { counterfactualPause, type ToolTime } from './tool-time.ts';
 import { PAUSE_KINDS } from './workload.ts';
 
 export interface PauseOptions {
-  readonly pauses: 'recorded' | 'debiased';
+  readonly pauses: 'recorded' | 'debiased' | 'synthetic';
+  readonly toolTime?: ToolTime;
   readonly scalePause: number;
   readonly gapCapMs: number;
 }
@@ -35,9 +37,11 @@ export function estimatedApiMs(inTokens: number, outTokens: number): number {
   return Math.floor((9_700_000 + 158_000 * outTokens + 118 * inTokens + 5_000) / 10_000);
 }
 
-/** Scale, then cap, then whole ms. */
-export function transformedPause(pauseMs: number, options: PauseOptions): number {
-  return Math.min(Math.round(pauseMs * options.scalePause), options.gapCapMs);
+/** Tool times, then scale, then cap, then whole ms. `spans` = tools that ran in the pause, where the trace tells. */
+export function transformedPause(pauseMs: number, kind: number, spans: readonly ToolSpan[] | undefined, options: PauseOptions): number {
+  const { toolTime } = options;
+  const pause = toolTime === undefined ? pauseMs : counterfactualPause(pauseMs, kind, spans, toolTime);
+  return Math.min(Math.round(pause * options.scalePause), options.gapCapMs);
 }
 
 /**
@@ -48,11 +52,11 @@ export function transformedPause(pauseMs: number, options: PauseOptions): number
 export function pauseBefore(trace: Trace, request: number, ignoresJoin: boolean, options: PauseOptions): number {
   const recorded = zeroIfAbsent(trace.request.pauseMs[request]!);
   const debiased = trace.request.debiasedMs[request]!;
-  let pause = options.pauses === 'debiased' && !Number.isNaN(debiased) ? debiased : recorded;
+  let pause = options.pauses !== 'recorded' && !Number.isNaN(debiased) ? debiased : recorded;
   if (ignoresJoin) {
     const { startMs } = trace.request;
     const own = Math.max(0, startMs[request]! - startMs[request - 1]! - apiMs(trace, request - 1));
-    pause = options.pauses === 'debiased' ? Math.max(0, own - pauseBias(trace, request)) : own;
+    pause = options.pauses !== 'recorded' ? Math.max(0, own - pauseBias(trace, request)) : own;
   }
   return pause;
 }

@@ -5,10 +5,12 @@
 import type { BranchTable } from '../../control/blocks.ts';
 import type { Trace } from '../../traces/columns.ts';
 import { AgentTemplates, BranchTemplates, TurnTemplates } from './columns.ts';
+import type { Stream } from '../kernel/draw.ts';
 import { pauseBefore, pauseKindOf, transformedPause } from './pauses.ts';
 import { PromptChains } from './prompt-chains.ts';
 import { replayedOutput, type SessionPlan, scaledPosition, unscaledPrefix } from './session-plan.ts';
 import { SharedPrefixes } from './shared-prefixes.ts';
+import { PauseDraws } from './tool-time.ts';
 import { EDGE_JOINS, EDGE_SPAWNS_ON_COMPLETION, EDGE_SPAWNS_ON_DISPATCH, PAUSE_KINDS, TURN_CLASSES } from './workload.ts';
 import type { WorkloadOptions } from './workload-options.ts';
 
@@ -45,12 +47,23 @@ export class SessionTemplates {
   readonly #built = new Map<number, SessionTemplate>();
   /** Row of each agent of the trace inside its template. */
   readonly #rowOf: Int32Array;
+  /** Absent where pauses are read. */
+  readonly #draws: PauseDraws | undefined;
 
-  constructor(trace: Trace, options: WorkloadOptions, plan: SessionPlan, branches: BranchTable) {
+  /** `pauseStream` opens the stream from which an agent's pauses are drawn, by a name that is unique in the trace. */
+  constructor(
+    trace: Trace,
+    options: WorkloadOptions,
+    plan: SessionPlan,
+    branches: BranchTable,
+    pauseStream: (agent: string) => Stream,
+  ) {
     this.#trace = trace;
     this.#options = options;
     this.#plan = plan;
     this.#rowOf = new Int32Array(trace.agentCount);
+    const isDrawn = options.pauses === 'synthetic' || (options.toolTime !== undefined && options.toolTime.resample !== 'none');
+    this.#draws = isDrawn ? new PauseDraws(trace, pauseStream) : undefined;
     this.#chains = new PromptChains(trace, options, branches);
     // File-wide ids say what is shared; a declared level would contradict them.
     this.#shared = new SharedPrefixes(branches, this.#chains.ratio, trace.header.idScope === 'file' ? 'none' : options.sharing);
@@ -75,7 +88,7 @@ export class SessionTemplates {
     const agentTo = this.agents.count;
     const turnTo = this.turns.count;
     this.#markEdges(agentFrom, agentTo, turnFrom);
-    for (let row = agentFrom; row < agentTo; row++) this.#addPauses(row, turnFrom, row === agentFrom);
+    for (let row = agentFrom; row < agentTo; row++) this.#addPauses(session, row, turnFrom, row === agentFrom);
     this.#chains.begin(session);
     for (let row = agentFrom; row < agentTo; row++) this.#share(session, row, fleet);
     if (agentTo - agentFrom === 1) for (let turn = turnFrom; turn < turnTo; turn++) this.#addPrompt(agentFrom, turn);
@@ -144,20 +157,31 @@ export class SessionTemplates {
     }
   }
 
-  #addPauses(row: number, turnBase: number, root: boolean): void {
+  #addPauses(session: number, row: number, turnBase: number, root: boolean): void {
     const { turns } = this;
     const a = this.agents.source[row]!;
     const from = turnBase + this.agents.turnFrom[row]!;
     const ignored = this.#options.agents === 'root' ? joinedRequests(this.#trace, a) : undefined;
+    const stream = this.#draws?.open(session, a);
     for (let t = from; t < turnBase + this.agents.turnTo[row]!; t++) {
       const r = turns.request[t]!;
       const joins = (turns.edges[t]! & EDGE_JOINS) !== 0;
       const kind = pauseKindOf(this.#trace, r, t === from, joins);
       turns.pauseKind[t] = kind;
-      turns.readPauseMs[t] = t === from ? 0 : pauseBefore(this.#trace, r, ignored?.has(r) ?? false, this.#options);
-      turns.pauseMs[t] = transformedPause(turns.readPauseMs[t]!, this.#options);
+      const drawnMs = stream === undefined ? undefined : this.#drawnPause(stream, kind);
+      turns.readPauseMs[t] = t === from ? 0 : (drawnMs ?? pauseBefore(this.#trace, r, ignored?.has(r) ?? false, this.#options));
+      turns.pauseMs[t] = transformedPause(turns.readPauseMs[t]!, kind, this.#trace.requestTools.get(r - 1), this.#options);
       turns.turnClass[t] = root ? rootClass(kind) : CLASS_SUBAGENT;
     }
+  }
+
+  /** A pause drawn instead of read; undefined for kinds that are read. */
+  #drawnPause(stream: Stream, kind: number): number | undefined {
+    if (kind === KIND_FIRST || kind === KIND_JOIN) return undefined;
+    const resample = this.#options.toolTime?.resample ?? 'none';
+    if (kind !== KIND_HUMAN && resample === 'ecdf') return this.#draws!.ecdf(stream);
+    if (this.#options.pauses === 'synthetic' || (kind !== KIND_HUMAN && resample === 'fit')) return this.#draws!.fit(stream, kind);
+    return undefined;
   }
 
   /** Shared leading blocks of an agent, known before any prompt is inserted: what is shared is a property of the ids. */

@@ -1,5 +1,7 @@
 /** How a trace becomes a workload; scenario keys `workload.*` after defaults (experiments specification 1.4, trace specification 7). */
 
+import type { ToolTime } from './tool-time.ts';
+
 /** Session starts. Times in ms, rate in sessions per ms. */
 export type Arrivals =
   | {
@@ -30,7 +32,10 @@ export type Arrivals =
 export interface WorkloadOptions {
   /** Block size of the engines, tokens; must divide the trace's block size or be a multiple of it. */
   readonly blockTokens: number;
-  readonly pauses: 'recorded' | 'debiased';
+  /** `synthetic`: tool and human pauses are drawn from the fit of recorded sessions, everything else is kept. */
+  readonly pauses: 'recorded' | 'debiased' | 'synthetic';
+  /** Counterfactual tool times; absent = as the trace has them. */
+  readonly toolTime?: ToolTime;
   /** `root` ignores children and the anchors they cause (acceptance tables). */
   readonly agents: 'tree' | 'root';
   /** Spreads equal recorded arrivals, and pauses, over the quantum of the trace's clock. */

@@ -115,6 +115,8 @@ export interface Workload {
   /** Live slots in mode closed. */
   readonly concurrency: number;
   readonly respawnMs: number;
+  /** Share of the decode of an answer that the tool pause after it is shorter by, 0..1. */
+  readonly toolOverlap: number;
   /** Ids of the plays that start by themselves, sorted by (startMs, play). */
   readonly initialPlays: Int32Array;
   /**
