@@ -80,7 +80,7 @@ export function createProgram(): Command {
 }
 
 function traceCommands(program: Command): void {
-  const trace = program.command('trace').description('What agents did: inspect and convert traces.').addHelpCommand(false);
+  const trace = program.command('trace').description('What agents did: inspect, convert and synthesize traces.').addHelpCommand(false);
   reading(trace.command('inspect <file>').description('Statistics, reuse, TTL curve, hygiene findings. FILE: file, directory or -'))
     .option('--context-limit <TOKENS>', 'count requests above this many tokens', integer('--context-limit'))
     .action(async (file, options) => {
@@ -92,6 +92,18 @@ function traceCommands(program: Command): void {
     .addOption(new Option('--pauses <MODE>', 'pauses to write').choices(['debiased', 'recorded']).default('debiased'))
     .action(async (file, options) => {
       await (await import('./commands/trace.ts')).convert(file, options);
+    });
+  output(trace.command('synthesize').description('Draw sessions of coding agents from fitted distributions and write them as a trace.'))
+    .requiredOption('-n, --sessions <N>', 'sessions to draw', integer('--sessions'))
+    .requiredOption('-o, --output <OUT>', 'file to write (.gz is compressed), - for stdout')
+    .option('--preset <NAME>', 'generator', 'coding-agent-weka@1')
+    .option('--seed <N>', 'root seed', integer('--seed'), 1)
+    .addOption(new Option('--pauses <FIT>', 'fit from which pauses are drawn').choices(['debiased', 'recorded']).default('debiased'))
+    .option('--fresh-only', 'no sessions that resume an older one')
+    .option('--breaks <FACTOR>', 'factor on broken prefixes', Number, 1)
+    .option('--sub-agents <SHARE>', 'share of sessions with nested agents (uncalibrated)', '0')
+    .action(async (options) => {
+      (await import('./commands/synthesize.ts')).synthesize(options);
     });
 }
 

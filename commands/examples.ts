@@ -15,6 +15,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   trace: [
     'kvcast trace inspect traces/samples/weka_dev.jsonl.gz',
     'kvcast trace convert traces/samples/weka_dev.jsonl.gz --to agentic-mooncake -o agents.jsonl',
+    'kvcast trace synthesize -n 200 -o synthetic.jsonl.gz',
   ],
 };
 

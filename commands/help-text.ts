@@ -17,7 +17,7 @@ All commands: kvcast --help     One command: kvcast help compare     A code: kvc
 export const LONG_HELP = `Usage: kvcast <command> [options]
 Ask     run · compare · sweep                    simulate a scenario
 Decide  check                                    for CI: schema and meaning, without a run
-Look    trace inspect · trace convert            what agents did
+Look    trace inspect · convert · synthesize     what agents did
 Know    presets · schema · doctor                what can be named, what is installed
 Trust   conformance                              decisions recorded from vLLM, Dynamo, AISimulate
 Start   demo · help [COMMAND|CODE]

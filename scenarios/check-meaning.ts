@@ -17,6 +17,7 @@ export function checkMeaning(root: LocatedMap, presets: PresetStore): Problem[] 
   check.axes();
   check.names(['fleet', 'pools'], 'pool');
   check.names(['slo'], 'objective');
+  check.names(['workload', 'toolTime', 'tools'], 'tool');
   return check.problems;
 }
 
@@ -31,15 +32,38 @@ class MeaningCheck {
   }
 
   workload(): void {
-    if (this.#node(['workload', 'trace']) === undefined) {
-      this.#missing(['workload'], 'trace', 'Name a trace, for example trace: {use: weka-dev@1}');
-    }
+    this.#source();
     const mode = this.#value(['workload', 'arrivals', 'mode']);
     if (mode === 'open' && this.#value(['workload', 'arrivals', 'rate']) === undefined) {
       this.#missing(['workload', 'arrivals'], 'rate', 'Mode open needs sessions per time, for example rate: 48/h');
     }
     if (mode === 'closed' && this.#value(['workload', 'arrivals', 'concurrency']) === undefined) {
       this.#missing(['workload', 'arrivals'], 'concurrency', 'Mode closed needs the number of live sessions');
+    }
+  }
+
+  /** Sessions come from a trace or from a generator. */
+  #source(): void {
+    const trace = this.#node(['workload', 'trace']);
+    const synth = this.#node(['workload', 'synth']);
+    if (trace === undefined && synth === undefined) {
+      const hint = 'Name a trace, for example trace: {use: weka-dev@1}, or a generator: synth: {use: coding-agent-weka@1}';
+      this.#missing(['workload'], 'trace', hint);
+    }
+    if (trace !== undefined && synth !== undefined) {
+      const message = 'got a trace and a generator, expected one source of sessions';
+      this.problems.push(problemAt(synth.origin, 'E_EXCLUSIVE', 'workload.synth', message, 'Remove workload.trace or workload.synth'));
+    }
+    for (const source of ['trace', 'synth'] as const) {
+      const at = ['workload', source, 'use'];
+      const use = this.#value(at);
+      const preset = typeof use === 'string' ? this.#presets.load('workload', use) : undefined;
+      if (preset === undefined || 'generator' in preset.values === (source === 'synth')) continue;
+      const [expected, hint] =
+        source === 'synth'
+          ? ['a generator', 'A recorded trace is named by workload.trace']
+          : ['a recorded trace', `Write synth: {use: ${use}} instead of trace`];
+      this.problems.push(problemAt(this.#node(at)?.origin, 'E_PRESET', indexPath(at), `got ${use}, expected ${expected}`, hint));
     }
   }
 

@@ -4,6 +4,7 @@ import { type LocatedMap, nodeAt, type Origin, toValue } from './located-tree.ts
 import { policyParameters } from './policy-parameters.ts';
 import type {
   EngineValues,
+  GeneratorValues,
   GpuValues,
   ModelValues,
   PolicyCatalogue,
@@ -19,10 +20,14 @@ import type {
   ControlSettings,
   EngineSettings,
   FaultSettings,
+  PauseChangeSettings,
   PolicySettings,
   PoolSettings,
   RunSettings,
   ScenarioSettings,
+  SynthSettings,
+  ToolTimeSettings,
+  TraceSettings,
   WorkloadSettings,
 } from './settings.ts';
 
@@ -83,37 +88,69 @@ function preset<V>(context: ConvertContext, kind: PresetKind, ref: string): Pres
 }
 
 function workloadSettings(root: LocatedMap, workload: Loose, context: ConvertContext): WorkloadSettings {
-  const { trace, arrivals, scale, timeout } = workload as { trace: Loose; arrivals: Loose; scale: Loose; timeout: Loose };
+  const { trace, synth, arrivals, scale, timeout, retry } = workload as Record<string, Loose>;
+  return {
+    ...(trace === undefined ? {} : { trace: traceSettings(root, trace, context) }),
+    ...(synth === undefined ? {} : { synth: synthSettings(synth, context) }),
+    ...given(workload, 'sessions'),
+    resample: workload['resample'],
+    overlong: workload['overlong'],
+    arrivals: {
+      mode: arrivals!['mode'],
+      process: arrivals!['process'],
+      ...given(arrivals!, 'rate', 'ratePerMs', (rate) => scalar('rate', rate)),
+      cv: arrivals!['cv'],
+      ...given(arrivals!, 'concurrency'),
+      rampUpMs: ms(arrivals!['rampUp']),
+      start: arrivals!['start'],
+      respawnMs: ms(arrivals!['respawn']),
+      withoutTimes: arrivals!['withoutTimes'] as 'error' | 'zero',
+    },
+    scale: scale as WorkloadSettings['scale'],
+    timeout: { requestMs: ms(timeout!['request']), firstTokenMs: ms(timeout!['firstToken']) },
+    retry: { max: retry!['max'], baseMs: ms(retry!['base']), capMs: ms(retry!['cap']) },
+    ...given(workload, 'toolTime', 'toolTime', (toolTime) => toolTimeSettings(toolTime as Loose)),
+  };
+}
+
+function traceSettings(root: LocatedMap, trace: Loose, context: ConvertContext): TraceSettings {
   const origin = nodeAt(root, ['workload', 'trace', 'use'])!.origin;
   const bundled = context.presets.load('workload', trace['use']) as Preset<WorkloadValues> | undefined;
   const format = trace['format'] === 'auto' && bundled !== undefined ? bundled.values.format : trace['format'];
   const { gapCap, ...plain } = trace;
   return {
-    trace: {
-      ...plain,
-      format,
-      file: context.traceFile(trace['use'], origin),
-      ...(bundled === undefined ? {} : { preset: bundled }),
-      gapCapMs: ms(gapCap),
-      fleetShare: scalar('share', trace['fleetShare']),
-    } as WorkloadSettings['trace'],
-    ...given(workload, 'sessions'),
-    resample: workload['resample'],
-    overlong: workload['overlong'],
-    arrivals: {
-      mode: arrivals['mode'],
-      process: arrivals['process'],
-      ...given(arrivals, 'rate', 'ratePerMs', (rate) => scalar('rate', rate)),
-      cv: arrivals['cv'],
-      ...given(arrivals, 'concurrency'),
-      rampUpMs: ms(arrivals['rampUp']),
-      start: arrivals['start'],
-      respawnMs: ms(arrivals['respawn']),
-      withoutTimes: arrivals['withoutTimes'] as 'error' | 'zero',
-    },
-    scale: scale as WorkloadSettings['scale'],
-    timeout: { requestMs: ms(timeout['request']), firstTokenMs: ms(timeout['firstToken']) },
+    ...plain,
+    format,
+    file: context.traceFile(trace['use'], origin),
+    ...(bundled === undefined ? {} : { preset: bundled }),
+    gapCapMs: ms(gapCap),
+    fleetShare: scalar('share', trace['fleetShare']),
+  } as TraceSettings;
+}
+
+function synthSettings(synth: Loose, context: ConvertContext): SynthSettings {
+  return {
+    use: synth['use'],
+    preset: preset<GeneratorValues>(context, 'workload', synth['use']),
+    with: { ...synth['with'], subAgents: scalar('share', synth['with'].subAgents) },
   };
+}
+
+function toolTimeSettings(toolTime: Loose): ToolTimeSettings {
+  const { human, join, tools = [] } = toolTime as { human?: Loose; join?: Loose; tools?: Loose[] };
+  return {
+    ...pauseChange(toolTime),
+    ...(human === undefined ? {} : { human: pauseChange(human) }),
+    ...(join === undefined ? {} : { join: pauseChange(join) }),
+    tools: tools.map((tool) => ({ name: tool['name'] as string, ...pauseChange(tool) })),
+    overlap: scalar('share', toolTime['overlap']),
+    resample: toolTime['resample'],
+  };
+}
+
+function pauseChange(change: Loose): PauseChangeSettings {
+  const { scale, shift, floor, cap } = change;
+  return { scale, shiftMs: scalar('signedDuration', shift), floorMs: ms(floor), capMs: ms(cap) };
 }
 
 function poolSettings(pool: Loose, context: ConvertContext): PoolSettings {

@@ -100,6 +100,11 @@ const SCENARIO: Record<string, CodeEntry> = {
   ),
   E_NAME_DUPLICATE: entry('two items of a list have the same name', 'pools and objectives are addressed by name', 'Rename one'),
   E_BASELINE_UNKNOWN: entry('baseline is not the name of an arm', 'a misspelling, or the arms changed', 'Use one of the arms listed'),
+  E_EXCLUSIVE: entry(
+    'two fields are given of which only one can hold',
+    'for example workload.trace and workload.synth, after an override of one of them',
+    'Remove one of them',
+  ),
   E_PAIR_MISMATCH: entry(
     'an arm changes the workload or the run',
     'arms replay the identical workload, else the difference would not be paired',

@@ -281,10 +281,9 @@ describe('error texts', () => {
 
   it('refuses legal values that are not modelled, and never ignores them', () => {
     const cases: readonly (readonly [string, string, string])[] = [
-      ['weka-dev@1}', 'weka-dev@1, pauses: synthetic}', 'workload.trace.pauses'],
       ['weka-dev@1}', 'weka-dev@1, entryCache: warm}', 'workload.trace.entryCache'],
       ['concurrency: 4}', 'concurrency: 4}\n  tenants: [{name: a}]', 'workload.tenants'],
-      ['concurrency: 4}', 'concurrency: 4}\n  retry: {max: 1}', 'workload.retry'],
+      ['concurrency: 4}', 'concurrency: 4}\n  abandon: {human: 20s}', 'workload.abandon'],
       ['workers: 2', 'workers: 2\n      dataParallel: 2', 'fleet.pools[0].dataParallel'],
       ['workers: 2', 'workers: 2\n      role: prefill', 'fleet.pools[0].role'],
       ['workers: 2', 'workers: 2\n      tiers: {disk: {size: 1TB}}', 'fleet.pools[0].tiers.disk'],
@@ -298,10 +297,45 @@ describe('error texts', () => {
       expect(problems[0], path).toMatch(/^E_UNSUPPORTED a\.yaml:\d+:\d+ /);
       expect(problems[0]).toContain(path);
     }
-    const synth = BASE.replace('trace: {use: weka-dev@1}', 'synth: {use: coding-agent-weka@1, with: {pauses: debiased}}');
-    expect(refused(synth)).toEqual([
-      'E_UNSUPPORTED a.yaml:5:10 workload.synth: got synth, which this version does not model. Sessions come from a trace in this version; set workload.trace.',
-    ]);
+  });
+
+  it('takes sessions from a trace or from a generator, from exactly one', () => {
+    const synth = (text: string) => BASE.replace('trace: {use: weka-dev@1}', text);
+    const { workload } = load(synth('synth: {use: coding-agent-weka@1, with: {sharing: tools, subAgents: 2%}}')).settings;
+    expect(workload.trace).toBeUndefined();
+    expect(workload.synth).toMatchObject({
+      use: 'coding-agent-weka@1',
+      with: { sessions: 1000, pauses: 'debiased', sharing: 'tools', freshOnly: false, breaks: 1, subAgents: 0.02 },
+    });
+    expect(one(synth('synth: {use: weka-dev@1}'))).toMatch(
+      /^E_PRESET a.yaml:5:16 workload.synth.use: got weka-dev@1, expected a generator/,
+    );
+    expect(one(synth('trace: {use: coding-agent-weka@1}'))).toMatch(/^E_PRESET a.yaml:5:16 workload.trace.use: .*Write synth: /);
+    expect(one(synth('trace: {use: weka-dev@1}\n  synth: {use: coding-agent-weka@1}'))).toMatch(/^E_EXCLUSIVE a.yaml:6:10 workload.synth/);
+    expect(one(synth('resample: none'))).toMatch(/^E_REQUIRED a.yaml:\d+:\d+ workload.trace: .* a generator: synth: /);
+  });
+
+  it('reads changes of tool times and retries, and refuses impossible ones with their place', () => {
+    const with_ = (text: string) => BASE.replace('concurrency: 4}', `concurrency: 4}\n  ${text}`);
+    const { toolTime, retry } = load(
+      with_(
+        'toolTime: {scale: 0.5, shift: -2s, cap: 1m, overlap: 30%, human: {shift: 1h}, tools: [{name: Bash, scale: 2}]}\n  retry: {max: 0, cap: 3s}',
+      ),
+    ).settings.workload;
+    const same = { scale: 1, shiftMs: 0, floorMs: 0, capMs: Number.POSITIVE_INFINITY };
+    expect(toolTime).toEqual({
+      ...{ scale: 0.5, shiftMs: -2000, floorMs: 0, capMs: 60_000, overlap: 0.3, resample: 'none' },
+      human: { ...same, shiftMs: 3_600_000 },
+      tools: [{ name: 'Bash', ...same, scale: 2 }],
+    });
+    expect(retry).toEqual({ max: 0, baseMs: 500, capMs: 3000 });
+    expect(load(BASE).settings.workload.toolTime).toBeUndefined();
+    expect(one(with_('toolTime: {scale: -1}'))).toMatch(
+      /^E_RANGE a.yaml:7:21 workload.toolTime.scale: got -1, expected a number 0\.\.1000/,
+    );
+    expect(one(with_('toolTime: {floor: -1s}'))).toMatch(/^E_PATTERN a.yaml:7:21 workload.toolTime.floor: got -1s, expected a duration/);
+    expect(one(with_('toolTime: {tools: [{scale: 2}]}'))).toMatch(/^E_REQUIRED a.yaml:7:\d+ workload.toolTime.tools\[0\].name/);
+    expect(one(with_('toolTime: {tools: [{name: a}, {name: a}]}'))).toMatch(/^E_NAME_DUPLICATE/);
   });
 
   it('checks arms and baseline', () => {

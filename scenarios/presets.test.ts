@@ -61,9 +61,12 @@ describe('presets', () => {
     expect((store.load('model', 'qwen3-235b-a22b-fp8@1')!.values as unknown as ModelValues).contextLimit).toBe(262144);
   });
 
-  it('name bundled traces that are there', () => {
+  it('name bundled traces and generators that are there', () => {
     for (const ref of store.list('workload'))
-      expect(existsSync(join(ROOT, String(store.load('workload', ref)!.values['file']))), ref).toBe(true);
+      expect(
+        existsSync(join(ROOT, String(store.load('workload', ref)!.values['file'] ?? store.load('workload', ref)!.values['generator']))),
+        ref,
+      ).toBe(true);
   });
 
   it('know their newest version', () => {

@@ -90,6 +90,12 @@ export interface WorkloadValues {
   readonly requests: number;
 }
 
+/** A generator of sessions; path of its parameters from the package root. */
+export interface GeneratorValues {
+  readonly generator: string;
+  readonly blockTokens: number;
+}
+
 /** What a scenario needs to know about a policy preset of control/: its name and the JSON Schema of its parameters. */
 export interface PolicyDescription {
   readonly kind: PolicyKind;

@@ -11,6 +11,7 @@ const GRIDS: Readonly<Record<ScalarKind, fc.Arbitrary<number>>> = {
     fc.integer({ min: 0, max: 40_000_000_000_000 }).map((us) => us / 1000),
     fc.constant(Number.POSITIVE_INFINITY),
   ),
+  signedDuration: fc.integer({ min: -1_000_000_000, max: 1_000_000_000 }).map((us) => us / 1000),
   size: fc.oneof(
     fc.integer({ min: 0, max: 1e12 }),
     fc.integer({ min: 0, max: 1000 }).map((n) => n * 2 ** 30),

@@ -4,7 +4,7 @@
  */
 
 /** Kinds of scalars; each converts to one number (ms, bytes, bytes per ms, events per ms, tokens, 0..1, uint32). */
-export type ScalarKind = 'duration' | 'size' | 'bandwidth' | 'rate' | 'tokens' | 'share' | 'seed';
+export type ScalarKind = 'duration' | 'signedDuration' | 'size' | 'bandwidth' | 'rate' | 'tokens' | 'share' | 'seed';
 
 /** Why a scalar was rejected; the caller knows the place. */
 export interface ScalarProblem {
@@ -16,6 +16,7 @@ export interface ScalarProblem {
 /** What each kind is called in messages. */
 export const SCALAR_NAMES: Readonly<Record<ScalarKind, string>> = {
   duration: 'a duration',
+  signedDuration: 'a duration, possibly negative',
   size: 'a size',
   bandwidth: 'a bandwidth',
   rate: 'a rate',
@@ -29,6 +30,8 @@ export function parseScalar(kind: ScalarKind, value: unknown, allowInf = false):
   switch (kind) {
     case 'duration':
       return parseDuration(value, allowInf);
+    case 'signedDuration':
+      return parseSignedDuration(value);
     case 'size':
       return parseSize(value);
     case 'bandwidth':
@@ -79,6 +82,14 @@ export function parseDuration(value: unknown, allowInf = false): number | Scalar
     micros += part;
   }
   return Number(micros) / 1000;
+}
+
+/** A duration with an optional sign: `-5s`, `250ms`. */
+export function parseSignedDuration(value: unknown): number | ScalarProblem {
+  const isNegative = typeof value === 'string' && value.startsWith('-');
+  const parsed = parseDuration(isNegative ? value.slice(1) : value);
+  if (typeof parsed !== 'number') return { ...parsed, expected: SCALAR_NAMES.signedDuration };
+  return isNegative && parsed !== 0 ? -parsed : parsed;
 }
 
 function bareDurationHint(value: number): string {
@@ -294,6 +305,8 @@ export function formatScalar(kind: ScalarKind, value: number): string {
   switch (kind) {
     case 'duration':
       return formatDuration(value);
+    case 'signedDuration':
+      return value < 0 ? `-${formatDuration(-value)}` : formatDuration(value);
     case 'size':
       return formatSize(value);
     case 'bandwidth':

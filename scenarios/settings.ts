@@ -2,7 +2,7 @@
  * The numeric form of a scenario: the same nesting and names as the file, scalars converted, units last in names (`Ms`, `Bytes`,
  * `BytesPerMs`, `PerMs`, `Tokens`). Everything the simulation reads comes from here.
  */
-import type { EngineValues, GpuValues, ModelValues, Preset, WorkloadValues } from './presets.ts';
+import type { EngineValues, GeneratorValues, GpuValues, ModelValues, Preset, WorkloadValues } from './presets.ts';
 
 /** A policy with its parameters in base units (ms, bytes, tokens, 0..1), defaults of the preset included. */
 export interface PolicySettings {
@@ -24,7 +24,7 @@ export interface TraceSettings {
   readonly outputReuse: 'off' | 'assume';
   readonly dequantise: boolean;
   readonly entryCache: 'cold' | 'warm';
-  readonly pauses: 'recorded' | 'debiased';
+  readonly pauses: 'recorded' | 'debiased' | 'synthetic';
   readonly agents: 'tree' | 'root';
   readonly outputs: 'recorded' | 'one';
   readonly partialBlocks: 'full-only' | 'padded';
@@ -32,6 +32,42 @@ export interface TraceSettings {
   readonly gapCapMs: number;
   readonly sharing: 'none' | 'tools' | 'tools+system' | 'fleet';
   readonly fleetShare: number;
+}
+
+/** A generator as the source of sessions. */
+export interface SynthSettings {
+  /** Generator preset as written. */
+  readonly use: string;
+  readonly preset: Preset<GeneratorValues>;
+  readonly with: {
+    /** Different sessions drawn per replication. */
+    readonly sessions: number;
+    readonly pauses: 'recorded' | 'debiased';
+    readonly sharing: 'none' | 'tools' | 'tools+system';
+    readonly freshOnly: boolean;
+    readonly breaks: number;
+    /** 0..1. */
+    readonly subAgents: number;
+  };
+}
+
+/** A change of pauses: min(max(pause * scale + shift, floor), cap). */
+export interface PauseChangeSettings {
+  readonly scale: number;
+  readonly shiftMs: number;
+  readonly floorMs: number;
+  /** Infinity = none. */
+  readonly capMs: number;
+}
+
+/** Changes of tool pauses, and of the other kinds where given. */
+export interface ToolTimeSettings extends PauseChangeSettings {
+  readonly human?: PauseChangeSettings;
+  readonly join?: PauseChangeSettings;
+  readonly tools: readonly (PauseChangeSettings & { readonly name: string })[];
+  /** 0..1. */
+  readonly overlap: number;
+  readonly resample: 'none' | 'fit' | 'ecdf';
 }
 
 export interface ArrivalSettings {
@@ -50,7 +86,9 @@ export interface ArrivalSettings {
 }
 
 export interface WorkloadSettings {
-  readonly trace: TraceSettings;
+  /** What sessions are made from: a recorded trace or a generator; exactly one is there. */
+  readonly trace?: TraceSettings;
+  readonly synth?: SynthSettings;
   /** Absent = all of the trace. */
   readonly sessions?: number;
   readonly resample: 'none' | 'jitter' | 'bootstrap';
@@ -58,6 +96,9 @@ export interface WorkloadSettings {
   readonly arrivals: ArrivalSettings;
   readonly scale: { readonly load: number; readonly context: number; readonly pause: number };
   readonly timeout: { readonly requestMs: number; readonly firstTokenMs: number };
+  readonly retry: { readonly max: number; readonly baseMs: number; readonly capMs: number };
+  /** Absent = tool times as the trace has them. */
+  readonly toolTime?: ToolTimeSettings;
 }
 
 export interface EngineSettings {

@@ -412,6 +412,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
 
   /** Control plane and agent learn of an end at the same time; a failed attempt may be tried again. */
   #attemptEnded(attempt: number, retryable: boolean): void {
+    const { turns } = this.#record;
     const turn = this.#attempts.turn(attempt);
     const row = this.#attempts.row(attempt);
     const kind = this.#attempts.endKind(attempt);
@@ -426,14 +427,10 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       };
       this.#plane.ended(attempt, end, this.#nowMs);
     }
-    if (kind === END.finished) this.#loop.completed(turn, this.#nowMs, this.#record.unloadedMs(row, turn));
-    else if (retryable && this.#record.turns.attemptsOf(row) <= this.#spec.retries.max)
-      this.#retry(turn, this.#record.turns.attemptsOf(row));
+    if (kind === END.finished) this.#loop.completed(turn, this.#nowMs, this.#record.unloadedMs(row, turn), turns.decodeMs(row));
+    else if (retryable && turns.attemptsOf(row) <= this.#spec.retries.max) this.#retry(turn, turns.attemptsOf(row));
     else {
-      this.#record.turns.ended(
-        row,
-        kind === END.rejected ? TURN_STATUS.rejected : kind === END.cancelled ? TURN_STATUS.timedOut : TURN_STATUS.failed,
-      );
+      turns.ended(row, kind === END.rejected ? TURN_STATUS.rejected : kind === END.cancelled ? TURN_STATUS.timedOut : TURN_STATUS.failed);
       this.#loop.failed(turn, this.#nowMs);
     }
   }

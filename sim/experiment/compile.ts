@@ -5,15 +5,15 @@
 import { splitQueue } from '../../control/queue/queue-parameters.ts';
 import { checkProfile } from '../../control/queue/queue-profile.ts';
 import { UserError } from '../../control/user-error.ts';
-import type { PolicySettings, PoolSettings, ScenarioSettings, TimerSettings } from '../../scenarios/settings.ts';
+import type { PolicySettings, PoolSettings, ScenarioSettings, TimerSettings, WorkloadSettings } from '../../scenarios/settings.ts';
 import { kvCapacity } from '../hardware/capacity.ts';
 import { findCell, type ProblemPlace, resolveParameters, type TimingCell } from '../hardware/cells.ts';
 import { findGpu, HOST_LINK } from '../hardware/gpus.ts';
 import { findModel, weightBytes } from '../hardware/models.ts';
 import { AISIMULATE_TIMES } from '../hardware/polynomial-timer.ts';
-import type { Arrivals, WorkloadOptions } from '../workload/workload-options.ts';
+import { type Arrivals, WORKLOAD_DEFAULTS, type WorkloadOptions } from '../workload/workload-options.ts';
 import { poolPrefillCost } from './fleet-plan.ts';
-import type { ArmPlan, PoolPlan, RunPlan, TimerPlan } from './run-plan.ts';
+import type { ArmPlan, PoolPlan, RunPlan, SourcePlan, TimerPlan } from './run-plan.ts';
 import { compileSlo } from './slo.ts';
 
 /** What the compiler needs of a loaded scenario. */
@@ -51,7 +51,7 @@ export function compilePlan(input: CompileInput, extraExprs: readonly string[] =
     key: input.pointId,
     name: base.name,
     seed: base.seed,
-    trace: { file: workload.trace.file, format: workload.trace.format === 'auto' ? null : workload.trace.format },
+    trace: sourcePlan(workload),
     contextLimitPlace: input.place('fleet.contextLimit'),
     workload: workloadOptions(base),
     arms: compileArms(input),
@@ -61,7 +61,7 @@ export function compilePlan(input: CompileInput, extraExprs: readonly string[] =
     warmupMs: run.warmupMs === 'auto' ? 0 : run.warmupMs,
     drain: run.drain,
     timeoutMs: finite(workload.timeout.requestMs),
-    retries: { max: 2, baseMs: 500, capMs: 8000 },
+    retries: workload.retry,
     checks: run.checks,
     tieSeed: run.tieOrder.by === 'id' ? 0 : run.tieOrder.seed + 1,
     noProgress: run.noProgress,
@@ -250,22 +250,43 @@ function levelText(cell: TimingCell, level: string): string {
   return level === 'validated' ? `validated (${cell.id})` : level;
 }
 
+/** Where the sessions come from. */
+function sourcePlan({ trace, synth }: WorkloadSettings): SourcePlan {
+  if (trace !== undefined) return { file: trace.file, format: trace.format === 'auto' ? null : trace.format };
+  const { sessions, pauses, freshOnly, subAgents, breaks } = synth!.with;
+  return { sessions, options: { pauses, freshOnly, subAgents, breaks } };
+}
+
+/** How a trace is read; generated sessions are complete and need no interpretation. */
+function reading({ trace, synth }: WorkloadSettings) {
+  if (trace === undefined) return { ...WORKLOAD_DEFAULTS, sharing: synth!.with.sharing };
+  return {
+    pauses: trace.pauses,
+    agents: trace.agents,
+    gapCapMs: trace.gapCapMs,
+    sharing: trace.sharing,
+    fleetShare: trace.fleetShare,
+    modelIdentity: trace.modelIdentity,
+    outputs: trace.outputs,
+    outputReuse: trace.outputReuse,
+    dequantise: trace.dequantise,
+    partialTail: trace.partialBlocks === 'padded' ? 'padded' : 'exact',
+  } as const;
+}
+
+function toolTime(settings: WorkloadSettings['toolTime']): Pick<WorkloadOptions, 'toolTime'> {
+  if (settings === undefined) return {};
+  const { human, join, tools, overlap, resample, ...tool } = settings;
+  const others = { ...(human === undefined ? {} : { human }), ...(join === undefined ? {} : { join }) };
+  return { toolTime: { tool, ...others, tools, overlap, resample } };
+}
+
 /** Workload choices; equal for all arms by the rules of the loader. */
 export function workloadOptions(base: ScenarioSettings): WorkloadOptions {
   const { workload: w, fleet } = base;
-  const t = w.trace;
   return {
+    ...reading(w),
     blockTokens: fleet.pools[0]!.engine.with.blockSizeTokens,
-    pauses: t.pauses,
-    agents: t.agents,
-    gapCapMs: t.gapCapMs,
-    sharing: t.sharing,
-    fleetShare: t.fleetShare,
-    modelIdentity: t.modelIdentity,
-    outputs: t.outputs,
-    outputReuse: t.outputReuse,
-    dequantise: t.dequantise,
-    partialTail: t.partialBlocks === 'padded' ? 'padded' : 'exact',
     resample: w.resample,
     ...(w.sessions === undefined ? {} : { sessions: w.sessions }),
     contextLimit: fleet.contextLimitTokens,
@@ -273,6 +294,7 @@ export function workloadOptions(base: ScenarioSettings): WorkloadOptions {
     scaleLoad: w.scale.load,
     scaleContext: w.scale.context,
     scalePause: w.scale.pause,
+    ...toolTime(w.toolTime),
     hintShare: base.control.hints,
     arrivals: arrivals(base),
   };

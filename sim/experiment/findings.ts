@@ -37,7 +37,7 @@ export function findings(plan: RunPlan, conducted: Conducted): HealthFinding[] {
     sessions: {
       offered: sum((f) => f.sessionsOffered),
       censored: sum((f) => f.sessionsCensored),
-      excluded: excludedShare(plan, facts),
+      excluded: excludedSessions(plan, facts),
     },
     dominance: { largestSession: Math.max(...facts.map((f) => f.largestSessionTokenShare)), topPercent: 0 },
     regime: { extrapolated: sum((f) => f.regime.extrapolated) / facts.length, thrashing: 0 },
@@ -45,9 +45,13 @@ export function findings(plan: RunPlan, conducted: Conducted): HealthFinding[] {
   });
 }
 
-/** Sessions left out for their length, scaled from the trace to the offered population. */
-function excludedShare(plan: RunPlan, facts: readonly JobFacts[]): number {
-  return plan.workload.overlong === 'exclude' ? facts.reduce((total, f) => total + f.sessionsExcluded, 0) : 0;
+/** Sessions left out for their length; a trace is drawn from again and again, so their number is scaled from the trace to the offered population. */
+function excludedSessions(plan: RunPlan, facts: readonly JobFacts[]): number {
+  if (plan.workload.overlong !== 'exclude') return 0;
+  return facts.reduce((total, { sessionsOffered, sessionsExcluded, sessionsInSource }) => {
+    const kept = sessionsInSource - sessionsExcluded;
+    return total + (kept > 0 ? (sessionsOffered * sessionsExcluded) / kept : sessionsExcluded);
+  }, 0);
 }
 
 function primaryFact(plan: RunPlan, results: readonly (readonly JobResult[])[]) {

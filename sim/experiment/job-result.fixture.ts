@@ -75,6 +75,7 @@ export function handResult(
       sessionsFailed: 0,
       sessionsCensored: 1,
       sessionsExcluded: 0,
+      sessionsInSource: 120,
       sessionsTruncated: 0,
       overlongRequests: 0,
       hbmEvictedBlocks: 1,

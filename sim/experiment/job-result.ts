@@ -36,6 +36,7 @@ export interface JobFacts {
   readonly sessionsFailed: number;
   readonly sessionsCensored: number;
   readonly sessionsExcluded: number;
+  readonly sessionsInSource: number;
   readonly sessionsTruncated: number;
   readonly overlongRequests: number;
   readonly hbmEvictedBlocks: number;

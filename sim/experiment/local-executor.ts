@@ -20,11 +20,10 @@ export class LocalExecutor implements Executor {
     firstIndex: number,
     onDone: (job: Job, result: JobResult) => void,
   ): Promise<void> {
-    const trace = await prepareTrace(plan);
     for (const [i, job] of jobs.entries()) {
       if (board.cancelled) return;
       try {
-        onDone(job, await runSliced(plan, trace, job, board, firstIndex + i));
+        onDone(job, await runSliced(plan, await prepareTrace(plan, job.replication), job, board, firstIndex + i));
       } catch (error) {
         if (error instanceof CancelledError) return;
         throw failureOf(error, plan, job);

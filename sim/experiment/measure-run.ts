@@ -118,6 +118,7 @@ function factsOf(plan: RunPlan, run: ClusterRun, wallMs: number): JobFacts {
     sessionsFailed: ofStatus(2),
     sessionsCensored: ofStatus(3),
     sessionsExcluded: workload.facts.sessionsExcluded,
+    sessionsInSource: workload.facts.sessionsInSource,
     sessionsTruncated: workload.facts.sessionsTruncated,
     overlongRequests: 0,
     hbmEvictedBlocks: sum((c) => c.hbmEvictedBlocks),

@@ -6,6 +6,7 @@ import type { NetworkSpec } from '../cluster/fleet.ts';
 import type { EngineConfig } from '../engine/worker.ts';
 import type { PhaseTimes } from '../hardware/phase-timer.ts';
 import type { PolynomialTimes } from '../hardware/polynomial-timer.ts';
+import type { SyntheticOptions } from '../workload/synthetic/synthetic-session.ts';
 import type { WorkloadOptions } from '../workload/workload-options.ts';
 
 /** A step timer without cell. */
@@ -43,6 +44,11 @@ export interface PoolPlan {
   readonly usdPerGpuHour: number;
   readonly tdpW: number;
 }
+
+/** Where sessions come from: a file, or a generator that draws them anew for every replication. */
+export type SourcePlan =
+  | { readonly file: string; readonly format: string | null }
+  | { readonly sessions: number; readonly options: SyntheticOptions };
 
 /** A preset with its parameters in base units. */
 export interface PolicyPlan {
@@ -84,7 +90,7 @@ export interface RunPlan {
   readonly key: string;
   readonly name: string;
   readonly seed: number;
-  readonly trace: { readonly file: string; readonly format: string | null };
+  readonly trace: SourcePlan;
   /** Where fleet.contextLimit was written, for the error that only the trace can show. */
   readonly contextLimitPlace: { readonly file?: string; readonly line?: number; readonly column?: number };
   readonly workload: WorkloadOptions;

@@ -27,7 +27,7 @@ const EVENTS_PER_LOOK = 8000;
 export async function runTask(task: ThreadTask): Promise<ThreadReply> {
   const board = new JobBoard(task.board);
   try {
-    const trace = await prepareTrace(task.plan);
+    const trace = await prepareTrace(task.plan, task.job.replication);
     const running = startJob(task.plan, trace, task.job);
     let before = 0;
     while (running.step(EVENTS_PER_LOOK)) {

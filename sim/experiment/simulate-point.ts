@@ -165,7 +165,8 @@ function compareHashes(plan: RunPlan, a: Conducted, b: Conducted): void {
 }
 
 function traceName(loaded: LoadedScenario): string {
-  const t = loaded.settings.workload.trace;
+  const { trace: t, synth } = loaded.settings.workload;
+  if (t === undefined) return synth!.use;
   return t.preset === undefined ? basename(t.use) : t.use;
 }
 

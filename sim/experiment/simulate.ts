@@ -7,6 +7,7 @@ import type { Trace } from '../../traces/columns.ts';
 import { Cluster } from '../cluster/cluster.ts';
 import type { ClusterRun, ClusterSpec } from '../cluster/cluster-spec.ts';
 import { materialiseWorkload } from '../workload/materialise.ts';
+import { synthesizeTrace } from '../workload/synthetic/synthesize.ts';
 import type { Job } from './executor.ts';
 import { buildFleet } from './fleet-plan.ts';
 import type { JobResult } from './job-result.ts';
@@ -16,14 +17,25 @@ import type { ArmPlan, RunPlan } from './run-plan.ts';
 
 const traces = new Map<string, Promise<Trace>>();
 
-/** The trace of a plan; read once per process and file. */
-export function prepareTrace(plan: RunPlan): Promise<Trace> {
-  const key = `${plan.trace.file}|${plan.trace.format}`;
+let drawn: { readonly key: string; readonly trace: Trace } | undefined;
+
+/**
+ * The sessions of a replication: a trace, read once per process and file, or drawn by a generator. The last ones drawn are kept, since
+ * the arms of a replication follow one another.
+ */
+export async function prepareTrace(plan: RunPlan, replication = 0): Promise<Trace> {
+  if ('file' in plan.trace) return readOnce(plan.trace);
+  const { sessions, options } = plan.trace;
+  const key = JSON.stringify([plan.seed, replication, sessions, options]);
+  if (drawn?.key !== key) drawn = { key, trace: synthesizeTrace(plan.seed, replication, sessions, options) };
+  return drawn.trace;
+}
+
+function readOnce({ file, format }: { readonly file: string; readonly format: string | null }): Promise<Trace> {
+  const key = `${file}|${format}`;
   let trace = traces.get(key);
   if (trace === undefined) {
-    trace = readTraceCached(plan.trace.file, plan.trace.format === null ? {} : { format: plan.trace.format }).then(
-      (cached) => cached.trace,
-    );
+    trace = readTraceCached(file, format === null ? {} : { format }).then((cached) => cached.trace);
     traces.set(key, trace);
   }
   return trace;

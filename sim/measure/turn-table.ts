@@ -147,6 +147,11 @@ export class TurnTable {
     this.finishedCount++;
   }
 
+  /** From the first to the last token of a finished turn. */
+  decodeMs(row: number): number {
+    return this.#lastTokenMs[row >> PAGE_BITS]![row & MASK]! - this.#firstTokenMs[row >> PAGE_BITS]![row & MASK]!;
+  }
+
   /** What the turn would have taken on an idle fleet with a perfect cache, arrival to last token. */
   unloaded(row: number, ms: number): void {
     this.#unloadedMs[row >> PAGE_BITS]![row & MASK] = ms;

@@ -90,7 +90,7 @@ describe('closed arrivals', () => {
 function entryOf(session: TraceSession, at: number) {
   const trace = fixtureTrace([session]);
   const options: WorkloadOptions = { ...WORKLOAD_DEFAULTS, blockTokens: 64, contextLimit: 1e6, arrivals: { mode: 'recorded' } };
-  const templates = new SessionTemplates(trace, options, planSessions(trace, options), new BranchTable());
+  const templates = new SessionTemplates(trace, options, planSessions(trace, options), new BranchTable(), (agent) => new Stream(agent));
   const template = templates.of(0, false);
   const times = nominalTimes(trace, templates, template);
   return { span: times.span, ...midlifeEntry(trace, templates, template, times, at) };
@@ -182,7 +182,7 @@ describe('closed population of the WEKA sample', () => {
     }
     const midlife = options('midlife', 1);
     const plan = planSessions(trace, midlife);
-    const templates = new SessionTemplates(trace, midlife, plan, new BranchTable());
+    const templates = new SessionTemplates(trace, midlife, plan, new BranchTable(), (agent) => new Stream(agent));
     const choice = new MidlifeChoice(trace, templates, plan.eligible, midlife);
     const stream = new Stream('42');
     const n = 100_000;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BranchTable } from '../../control/blocks.ts';
+import { Stream } from '../kernel/draw.ts';
 import { fixtureTrace } from './fixture-trace.ts';
 import { materialiseWorkload } from './materialise.ts';
 import { midlifeEntry, nominalTimes } from './midlife.ts';
@@ -103,7 +104,7 @@ describe('mid-life entry', () => {
       fc.property(randomSessions({ sessions: 1, agents: 5 }), fc.nat(99), (sessions, percent) => {
         const trace = fixtureTrace(sessions);
         const plan = planSessions(trace, OPTIONS);
-        const templates = new SessionTemplates(trace, OPTIONS, plan, new BranchTable());
+        const templates = new SessionTemplates(trace, OPTIONS, plan, new BranchTable(), (agent) => new Stream(agent));
         const template = templates.of(0, false);
         const times = nominalTimes(trace, templates, template);
         const at = Math.floor((times.span * percent) / 100);

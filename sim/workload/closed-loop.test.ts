@@ -55,6 +55,30 @@ describe('closed loop', () => {
     expect(fleet.ends).toEqual([{ play: 0, tMs: 168_500, status: 'completed', activeMs: 28_500, unloadedMs: 5 }]);
   });
 
+  it('starts tools while the answer streams: the pause is shorter by a share of the decode, and only that of a tool', () => {
+    const requests = (['tool', 'turn', 'tool'] as const).map((stop, i) => fixtureRequest(i * 100_000, [[0, i]], { stop, pauseMs: 2000 }));
+    const session: TraceSession = { id: 's', agents: [{ id: 'root', model: 'm', requests }] };
+    const same = { scale: 1, shiftMs: 0, floorMs: 0, capMs: Number.POSITIVE_INFINITY };
+    const toolTime = { tool: same, tools: [], overlap: 0.5, resample: 'none' } as const;
+    const workload = materialiseWorkload(fixtureTrace([session]), { ...OPTIONS, toolTime }, 1, 0);
+    const due: number[] = [];
+    const loop = new AgentLoop(workload, { due: (_turn, tMs) => due.push(tMs), cancelled: () => undefined, playEnded: () => undefined });
+    loop.start(0, 0);
+    for (const [turn, decodeMs] of [
+      [0, 1000],
+      [1, 1000],
+    ] as const) {
+      loop.dispatched(turn, 10_000 * turn);
+      loop.completed(turn, 10_000 * turn + 5000, 0, decodeMs);
+    }
+    expect(due).toEqual([0, 5000 + 2000 - 500, 15_000 + 2000]);
+    const long = new AgentLoop(workload, { due: (_turn, tMs) => due.push(tMs), cancelled: () => undefined, playEnded: () => undefined });
+    long.start(0, 0);
+    long.dispatched(0, 0);
+    long.completed(0, 9000, 0, 8000);
+    expect(due.at(-1)).toBe(9000);
+  });
+
   it('lets a background agent outlive its root', () => {
     const session: TraceSession = {
       id: 's',

@@ -104,8 +104,7 @@ export class AgentLoop {
     else if ((turns.edges(next) & EDGE_JOINS) === 0) {
       const pause = this.#pauseAfter(next, decodeMs);
       this.#setDue(a, next, tMs + pause, pause);
-    }
-    else this.#waitForJoin(a, next);
+    } else this.#waitForJoin(a, next);
   }
 
   /** Pause before `next`; a tool that was started while the answer streamed has run for a part of it. */

@@ -285,6 +285,7 @@ class TraceWorkload implements Workload {
       gapCapMs,
       sessionsOffered: this.plays.count,
       sessionsExcluded: this.#plan.excluded,
+      sessionsInSource: this.#trace.sessionCount,
       sessionsTruncated: this.#plan.truncated,
       zeroOutputs: this.#plan.zeroOutputs,
       promptTokens,

@@ -4,8 +4,8 @@
  */
 import type { BranchTable } from '../../control/blocks.ts';
 import type { Trace } from '../../traces/columns.ts';
-import { AgentTemplates, BranchTemplates, TurnTemplates } from './columns.ts';
 import type { Stream } from '../kernel/draw.ts';
+import { AgentTemplates, BranchTemplates, TurnTemplates } from './columns.ts';
 import { pauseBefore, pauseKindOf, transformedPause } from './pauses.ts';
 import { PromptChains } from './prompt-chains.ts';
 import { replayedOutput, type SessionPlan, scaledPosition, unscaledPrefix } from './session-plan.ts';
@@ -51,13 +51,7 @@ export class SessionTemplates {
   readonly #draws: PauseDraws | undefined;
 
   /** `pauseStream` opens the stream from which an agent's pauses are drawn, by a name that is unique in the trace. */
-  constructor(
-    trace: Trace,
-    options: WorkloadOptions,
-    plan: SessionPlan,
-    branches: BranchTable,
-    pauseStream: (agent: string) => Stream,
-  ) {
+  constructor(trace: Trace, options: WorkloadOptions, plan: SessionPlan, branches: BranchTable, pauseStream: (agent: string) => Stream) {
     this.#trace = trace;
     this.#options = options;
     this.#plan = plan;

@@ -3,7 +3,7 @@
  * Source: trace specification 7.7.
  */
 import type { ToolSpan, Trace } from '../../traces/columns.ts';
-import { mixture, Stream, uniformInteger } from '../kernel/draw.ts';
+import { mixture, type Stream, uniformInteger } from '../kernel/draw.ts';
 import { PAUSE } from './synthetic/generator-parameters.ts';
 import { PAUSE_KINDS } from './workload.ts';
 

@@ -150,6 +150,8 @@ export interface WorkloadFacts {
   readonly sessionsOffered: number;
   /** Sessions of the trace left out, and cut short, because a request exceeds the context limit. */
   readonly sessionsExcluded: number;
+  /** Sessions of the trace, or drawn by the generator, before any are left out. */
+  readonly sessionsInSource: number;
   readonly sessionsTruncated: number;
   /** Turns of the trace with 0 output tokens, replayed as 1. */
   readonly zeroOutputs: number;

@@ -23,10 +23,7 @@ const GROUP_WEIGHTS = SUB_AGENTS.group_size.map((g) => g.p);
 export function addSubAgents(session: SessionDraft, stream: Stream, share: number): void {
   const root = session.agents[0]!;
   if (stream.double() >= share || root.requests.length < 2) return;
-  const count = Math.min(
-    SUB_AGENTS.per_session.max,
-    Math.max(1, Math.round(lognormal(stream, SUB_AGENTS.per_session.p50, COUNT_SIGMA))),
-  );
+  const count = Math.min(SUB_AGENTS.per_session.max, Math.max(1, Math.round(lognormal(stream, SUB_AGENTS.per_session.p50, COUNT_SIGMA))));
   const toolTokens = SUB_AGENTS.tool_tokens[uniformInteger(stream, 0, SUB_AGENTS.tool_tokens.length - 1)]!;
   const systemTokens = uniformInteger(stream, SUB_AGENTS.system_tokens.min, SUB_AGENTS.system_tokens.max);
   let nextId = 0;

@@ -49,6 +49,7 @@ export interface SyntheticOptions {
   readonly breaks: number;
 }
 
+/** Sessions as fitted, without nested agents. */
 export const SYNTHETIC_DEFAULTS: SyntheticOptions = { pauses: 'debiased', freshOnly: false, subAgents: 0, breaks: 1 };
 
 const TOOL = STOPS.indexOf('tool');
