@@ -53,7 +53,7 @@ export function splitPath(text: string): PathStep[] {
  */
 export function resolvePath(root: LocatedMap, text: string, origin: Origin): PathStep[] {
   const owner = policyByName(root, text);
-  if (owner !== undefined) return owner;
+  if (owner !== undefined) return indexNames(root, owner, text, origin);
   const written = splitPath(text);
   const steps: PathStep[] = [];
   let field: FieldSchema | undefined = SCENARIO_SCHEMA;
@@ -71,12 +71,28 @@ export function resolvePath(root: LocatedMap, text: string, origin: Origin): Pat
     }
     const next: FieldSchema | undefined = typeof step === 'string' ? field.properties?.[step] : undefined;
     steps.push(step);
-    if (next === undefined && field['x-open'] === true) return [...steps, ...written.slice(i + 1)];
+    if (next === undefined && field['x-open'] === true) return indexNames(root, [...steps, ...written.slice(i + 1)], text, origin);
     if (next === undefined) throw new UserError(unknownKey(origin, text, String(step), field));
     node = node?.type === 'map' ? node.entries.get(String(step))?.node : undefined;
     field = next;
   }
   return steps;
+}
+
+/** Steps inside a field that the schema leaves open, with the names of list items as indexes. Throws E_UNKNOWN_KEY for another name. */
+function indexNames(root: LocatedMap, steps: readonly PathStep[], text: string, origin: Origin): PathStep[] {
+  let node: LocatedNode | undefined = root;
+  return steps.map((step) => {
+    const holder = node;
+    if (holder?.type === 'list') {
+      const index = typeof step === 'number' ? step : holder.items.findIndex((item) => itemName(item) === step);
+      if (index < 0) throw new UserError(unknownItem(origin, text, step, holder));
+      node = holder.items[index];
+      return index;
+    }
+    node = holder?.type === 'map' ? holder.entries.get(String(step))?.node : undefined;
+    return step;
+  });
 }
 
 /** Item of a list by index or by name; a name may contain dots, the longest match wins. */
@@ -158,8 +174,8 @@ function policyByName(root: LocatedMap, text: string): PathStep[] | undefined {
   const entries = [...places.filter((place) => place.steps[0] !== 'control'), ...places.filter((place) => place.steps[0] === 'control')];
   for (let dot = text.lastIndexOf('.'); dot > 0; dot = text.lastIndexOf('.', dot - 1)) {
     const owner = text.slice(0, dot);
-    const rest = text.slice(dot + 1).split('.');
-    const holds = (node: LocatedNode) => node.type === 'map' && withKeys(node).has(rest[0]!);
+    const rest = splitPath(text.slice(dot + 1));
+    const holds = (node: LocatedNode) => node.type === 'map' && withKeys(node).has(String(rest[0]));
     const found =
       entries.find((place) => place.arm === owner && holds(place.node)) ??
       entries.find((place) => policyName(place.node) === owner) ??

@@ -102,6 +102,14 @@ it('a scenario may name several queue classes: each has its own threshold', asyn
   expect(Math.max(...shorts)).toBeLessThan(2048);
 }, 60_000);
 
+it('takes a parameter of one class by its name', async () => {
+  const parameters = async (...sets: string[]) =>
+    ((await planWith('queueClasses: [{name: a, quantum: 5}]', sets)).arms[0]!.router.with['queueClasses'] as unknown[])[0];
+  expect(await parameters('dynamo-kv.queueClasses.a.quantum=2Ki')).toEqual({ name: 'a', quantum: 2048 });
+  expect(await parameters('dynamo-kv.queueClasses[0].order=wspt')).toEqual({ name: 'a', quantum: 5, order: 'wspt' });
+  await expect(parameters('dynamo-kv.queueClasses.b.quantum=7')).rejects.toThrow(/expected the name of a list item/);
+}, 60_000);
+
 it('refuses queue classes that are wrong where they stand', async () => {
   const problems = async (params: string): Promise<string[]> => {
     try {
