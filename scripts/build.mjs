@@ -8,7 +8,7 @@ import { build } from 'esbuild';
 
 const entries = { cli: 'cli.ts', index: 'index.ts', 'run-thread': 'sim/experiment/run-thread.ts', bench: 'bench/bench.ts' };
 const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file)));
-for (const file of existsSync('dist') ? readdirSync('dist') : []) if (/\.js(\.map)?$/.test(file)) rmSync(`dist/${file}`);
+for (const file of existsSync('dist') ? readdirSync('dist') : []) if (/\.c?js(\.map)?$/.test(file)) rmSync(`dist/${file}`);
 await build({
   entryPoints: present,
   outdir: 'dist',
@@ -23,6 +23,22 @@ await build({
   banner: {
     js: "import { createRequire as kvcastCreateRequire } from 'node:module'; const require = kvcastCreateRequire(import.meta.url);",
   },
+  logLevel: 'warning',
+});
+// The whole program once more as one script, which V8 can keep compiled (commands/compiled-code.ts).
+await build({
+  entryPoints: { program: 'commands/program.ts' },
+  outdir: 'dist',
+  outExtension: { '.js': '.cjs' },
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20',
+  external: ['piscina'],
+  define: { 'import.meta.url': 'bundleUrl' },
+  banner: { js: '(function (require, module, exports, bundleUrl) {' },
+  footer: { js: '})' },
+  legalComments: 'none',
   logLevel: 'warning',
 });
 if (process.argv.includes('--types'))

@@ -1,4 +1,6 @@
 /** Runs jobs one after another in this process, giving way to signals every 50 ms. */
+import type { Trace } from '../../traces/columns.ts';
+import { effortFor, setCompilerEffort } from './compiler-effort.ts';
 import { CancelledError, type Executor, type Job, type JobBoard } from './executor.ts';
 import { failureOf } from './job-failure.ts';
 import type { JobResult } from './job-result.ts';
@@ -12,6 +14,7 @@ const EVENTS_PER_LOOK = 4096;
 export class LocalExecutor implements Executor {
   readonly name = 'local';
   readonly parallelism = 1;
+  #requests = 0;
 
   async run(
     plan: RunPlan,
@@ -20,27 +23,33 @@ export class LocalExecutor implements Executor {
     firstIndex: number,
     onDone: (job: Job, result: JobResult) => void,
   ): Promise<void> {
-    for (const [i, job] of jobs.entries()) {
-      if (board.cancelled) return;
-      try {
-        onDone(job, await runSliced(plan, await prepareTrace(plan, job.replication), job, board, firstIndex + i));
-      } catch (error) {
-        if (error instanceof CancelledError) return;
-        throw failureOf(error, plan, job);
+    try {
+      for (const [i, job] of jobs.entries()) {
+        if (board.cancelled) return;
+        try {
+          const trace = await prepareTrace(plan, job.replication);
+          if (i === 0) setCompilerEffort(effortFor((this.#requests += jobs.length * requestsPlanned(plan, trace))));
+          onDone(job, await runSliced(plan, trace, job, board, firstIndex + i));
+        } catch (error) {
+          if (error instanceof CancelledError) return;
+          throw failureOf(error, plan, job);
+        }
       }
+    } finally {
+      setCompilerEffort('usual');
     }
   }
 
   async close(): Promise<void> {}
 }
 
-async function runSliced(
-  plan: RunPlan,
-  trace: Awaited<ReturnType<typeof prepareTrace>>,
-  job: Job,
-  board: JobBoard,
-  index: number,
-): Promise<JobResult> {
+/** Requests of one job, about; Infinity where only the horizon ends it. */
+function requestsPlanned(plan: RunPlan, trace: Trace): number {
+  if (plan.kind !== 'terminating') return Number.POSITIVE_INFINITY;
+  return (trace.requestCount / Math.max(1, trace.sessionCount)) * (plan.workload.sessions ?? trace.sessionCount);
+}
+
+async function runSliced(plan: RunPlan, trace: Trace, job: Job, board: JobBoard, index: number): Promise<JobResult> {
   const running = startJob(plan, trace, job);
   let before = 0;
   let sliceEnd = performance.now() + SLICE_MS;
