@@ -5,6 +5,7 @@
 import type { RankFacts } from '../../control/ports.ts';
 import type { StepTimer } from '../engine/step-timer.ts';
 import type { EngineConfig } from '../engine/worker.ts';
+import type { ServiceLog } from './service-log.ts';
 
 /** One worker to build. */
 export interface WorkerSpec {
@@ -38,6 +39,8 @@ export interface NodeSpec {
 export interface FleetSpec {
   readonly workers: readonly WorkerSpec[];
   readonly nodes: readonly NodeSpec[];
+  /** Writes down what the workers serve; absent = nobody listens. */
+  readonly log?: ServiceLog;
 }
 
 /** A fault to inject. */

@@ -1,5 +1,6 @@
 /** What one (arm, replication) yields: plain data, small enough to travel between threads. */
 import type { TokenSources } from '../cluster/attribution.ts';
+import type { ServiceRecords } from '../cluster/service-log.ts';
 import type { RegimeShares } from './result.ts';
 
 export interface JobResult {
@@ -20,6 +21,8 @@ export interface JobResult {
   readonly requestsCsv?: string;
   /** Every call and effect of the plane, one canonical JSON line each (control/decision-log.ts). */
   readonly decisionsLog?: string;
+  /** What the workers served, when asked for; stays in memory. */
+  readonly service?: ServiceRecords;
   /** Set when the run stopped at a limit. */
   readonly incomplete?: string;
 }

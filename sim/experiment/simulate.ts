@@ -6,6 +6,7 @@ import { readTraceCached } from '../../traces/cache.ts';
 import type { Trace } from '../../traces/columns.ts';
 import { Cluster } from '../cluster/cluster.ts';
 import type { ClusterRun, ClusterSpec } from '../cluster/cluster-spec.ts';
+import { ServiceLog } from '../cluster/service-log.ts';
 import { materialiseWorkload } from '../workload/materialise.ts';
 import { synthesizeTrace } from '../workload/synthetic/synthesize.ts';
 import type { Job } from './executor.ts';
@@ -14,6 +15,9 @@ import type { JobResult } from './job-result.ts';
 import { measureRun } from './measure-run.ts';
 import { buildPlane, policyFacts } from './policies.ts';
 import type { ArmPlan, RunPlan } from './run-plan.ts';
+
+/** Entry of {@link RunPlan.record} that no scenario can write: what the workers served, for `kvcast bound`. */
+export const RECORD_SERVICE = 'service';
 
 const traces = new Map<string, Promise<Trace>>();
 
@@ -58,7 +62,9 @@ export function startJob(plan: RunPlan, trace: Trace, job: Job): RunningJob {
   const arm = plan.arms[job.arm]!;
   const workload = workloadOf(plan, trace, job.replication);
   const decisions: string[] | null = plan.record.includes('decisions') ? [] : null;
-  const cluster = new Cluster(clusterSpec(plan, arm, workload, job.replication, decisions));
+  const log = plan.record.includes(RECORD_SERVICE) ? new ServiceLog() : undefined;
+  const spec = clusterSpec(plan, arm, workload, job.replication, decisions);
+  const cluster = new Cluster(log === undefined ? spec : { ...spec, fleet: { ...spec.fleet, log } });
   const deadline = started + plan.timeLimitMs;
   let incomplete: string | undefined;
   return {
@@ -79,7 +85,8 @@ export function startJob(plan: RunPlan, trace: Trace, job: Job): RunningJob {
     },
     result: () => {
       const measured = measureRun(plan, arm, job, cluster.result(), performance.now() - started, incomplete);
-      return decisions === null ? measured : { ...measured, decisionsLog: `${decisions.join('\n')}\n` };
+      const service = log === undefined ? {} : { service: log.records(workload.branches) };
+      return decisions === null ? { ...measured, ...service } : { ...measured, ...service, decisionsLog: `${decisions.join('\n')}\n` };
     },
     run: () => cluster.result(),
   };
