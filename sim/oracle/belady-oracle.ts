@@ -4,7 +4,8 @@
  *
  * Exact for blocks of equal worth, also when the room changes with time: a parent's next use is never later than its child's, so the
  * farthest block can always be a leaf, and dropping what ends last at the first overload is optimal for intervals of equal weight.
- * Source: retention specification 11, O1.
+ * Where some admissions do not count (warm-up, re-admissions) it is exact for a cache that may keep a block without its parent, as
+ * vLLM's, and an upper bound for a tree. Source: retention specification 11, O1.
  */
 import { IndexHeap } from './index-heap.ts';
 import type { ReuseIntervals } from './reuse-intervals.ts';
