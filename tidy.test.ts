@@ -55,6 +55,17 @@ describe('import rules', () => {
     expect(wrong, 'control/ is pure: let the shell do the I/O and pass the value in.').toEqual([]);
   });
 
+  it('nobody but `kvcast bound` knows the future', () => {
+    const wrong = [...sources]
+      .filter(([f]) => !isTest(f) && !f.startsWith('sim/oracle/') && f !== 'commands/bound.ts')
+      .flatMap(([f, s]) =>
+        importsOf(s)
+          .filter((i) => i.includes('oracle/'))
+          .map((i) => `${f} imports ${i}`),
+      );
+    expect(wrong, 'oracles are for sim/oracle and commands/bound.ts; a policy gets what it was told, in time.').toEqual([]);
+  });
+
   it('the gateway and the model never see each other', () => {
     const wrong = [...sources].flatMap(([f, s]) =>
       importsOf(s)

@@ -10,7 +10,7 @@ import { CLI, emptyFolder, kvcast, type Outcome, ROOT } from './command-line.fix
 import { EXAMPLES } from './examples.ts';
 
 const SAMPLE = join(ROOT, 'traces/samples/weka_dev.jsonl.gz');
-const SIMULATES = /^kvcast (demo|run|compare|sweep)\b/;
+const SIMULATES = /^kvcast (demo|run|compare|sweep|bound)\b/;
 
 function short(text: string): void {
   for (const line of text.split('\n')) expect([...line].length, line).toBeLessThanOrEqual(100);
@@ -58,6 +58,7 @@ describe('help', () => {
       'run',
       'compare',
       'sweep',
+      'bound',
       'check',
       'presets',
       'schema',

@@ -45,6 +45,16 @@ export function createProgram(): Command {
     .action(async (scenario, options) => {
       await (await import('./simulation.ts')).sweep(scenario, options);
     });
+  simulation(
+    program
+      .command('bound <scenario>')
+      .description('Headroom: what oracles that know the future would find in the caches, and the regret of every arm.'),
+  )
+    .option('--oracle <LIST>', 'infinite,belady,ttl,router (default: all)')
+    .option('--arm <NAME>', 'only this arm (default: all, the best by the primary metric in detail)')
+    .action(async (scenario, options) => {
+      await (await import('./bound.ts')).bound(scenario, options);
+    });
   output(program.command('check <scenario...>').description('Schema and meaning of scenarios; nothing is simulated.')).action(
     async (files, options) => {
       await (await import('./knowledge.ts')).check(files, options);

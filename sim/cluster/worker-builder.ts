@@ -27,7 +27,15 @@ export function buildMachines(
   const lazy = lazyEventsMs === undefined ? {} : { lazyEvents: lazyEventsMs };
   const workers = fleet.workers.map((spec, index) => {
     const heard = fleet.log === undefined ? sink : fleet.log.sink(index, sink);
-    const parts = { index, config: spec.config, branches, timer: spec.createTimer(), links: pools[spec.node] ?? null, sink: heard, ...lazy };
+    const parts = {
+      index,
+      config: spec.config,
+      branches,
+      timer: spec.createTimer(),
+      links: pools[spec.node] ?? null,
+      sink: heard,
+      ...lazy,
+    };
     const worker = spec.stepMode === 'reference' ? createReferenceWorker(parts) : createJumpWorker(parts);
     fleet.log?.listen(worker);
     return worker;

@@ -32,6 +32,8 @@ export interface PointOptions {
   readonly out: string | null;
   readonly force: boolean;
   readonly metrics: readonly string[];
+  /** Tables to record beside those of the scenario. */
+  readonly record?: readonly string[];
   readonly onlyArm?: string;
   readonly baseline?: string;
   readonly onlyReplication?: number;
@@ -65,7 +67,8 @@ export function defaultJobs(): number {
 
 /** Runs one point. Throws UserError for input problems, NothingCompleteError when interrupted too early. */
 export async function simulatePoint(loaded: LoadedScenario, options: PointOptions): Promise<PointOutcome> {
-  const plan = planOf(loaded, options);
+  const compiled = planOf(loaded, options);
+  const plan = options.record === undefined ? compiled : { ...compiled, record: [...compiled.record, ...options.record] };
   const store = options.out === null ? null : new ResultStore(options.out, options.force);
   const trace = await prepareTrace(plan);
   const rule = replicationRule(loaded, plan, options);

@@ -135,13 +135,7 @@ function transform(states: Map<number, number>, step: (state: number, worth: num
 }
 
 /** Every way to give up just enough blocks. */
-function shrink(
-  states: Map<number, number>,
-  room: number,
-  inUse: number,
-  blocks: readonly Block[],
-  closed: boolean,
-): Map<number, number> {
+function shrink(states: Map<number, number>, room: number, inUse: number, blocks: readonly Block[], closed: boolean): Map<number, number> {
   const out = new Map<number, number>();
   const put = (state: number, worth: number): void => {
     if ((out.get(state) ?? Number.NEGATIVE_INFINITY) < worth) out.set(state, worth);

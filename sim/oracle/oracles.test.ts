@@ -44,7 +44,16 @@ describe('what counts as kept', () => {
       { kind: SERVED.finished, request: 0, tMs: 2 },
       { kind: SERVED.finished, request: 1, tMs: 3 },
     ];
-    const intervals = reuseIntervals(fixtureRecords(table, [0, 0].map((i) => ({ branch: children[i]!, depth: 2 })), script, [4]), 0, 0);
+    const intervals = reuseIntervals(
+      fixtureRecords(
+        table,
+        [0, 0].map((i) => ({ branch: children[i]!, depth: 2 })),
+        script,
+        [4],
+      ),
+      0,
+      0,
+    );
     expect([intervals.heldBlocks, intervals.blocks.length]).toEqual([2, 0]);
     // Each holds one block from its admission; the first holds all its three at its end, of which the second holds one too.
     expect([...intervals.capAfter]).toEqual([3, 3, 3, 4]);
@@ -58,7 +67,16 @@ describe('what counts as kept', () => {
       { kind: SERVED.admitted, request: 1, tMs: 2 },
       { kind: SERVED.finished, request: 1, tMs: 3 },
     ];
-    const intervals = reuseIntervals(fixtureRecords(table, [0, 0].map((i) => ({ branch: children[i]!, depth: 2 })), script, [9]), 0, 0);
+    const intervals = reuseIntervals(
+      fixtureRecords(
+        table,
+        [0, 0].map((i) => ({ branch: children[i]!, depth: 2 })),
+        script,
+        [9],
+      ),
+      0,
+      0,
+    );
     expect(new BeladyOracle(intervals).hitBlocks).toBe(0);
     expect(new InfiniteOracle(intervals).hitBlocks).toBe(2);
   });

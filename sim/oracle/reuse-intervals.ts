@@ -296,7 +296,13 @@ class ReuseScan {
   #unused(): void {
     for (const [b, { inUse, to, released }] of this.#branches)
       for (let top = to.length - 1, from = inUse; top >= 0; from = to[top]!, top--)
-        this.#idle.push({ start: released[top]!, end: this.#records, depth: this.#table.start[b]! + from, blocks: to[top]! - from, counted: 0 });
+        this.#idle.push({
+          start: released[top]!,
+          end: this.#records,
+          depth: this.#table.start[b]! + from,
+          blocks: to[top]! - from,
+          counted: 0,
+        });
   }
 
   /** The path of a request's own chain, prompt and output, into the scratch arrays. */

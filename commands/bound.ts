@@ -1,0 +1,70 @@
+/** bound: how much better every arm could have been on the order in which it was served, by oracles that know the future. */
+import { UserError } from '../control/user-error.ts';
+import { liveProgress, plainProgress } from '../reports/progress.ts';
+import { boundText } from '../reports/text/bound.ts';
+import { didYouMean } from '../scenarios/spelling.ts';
+import { type BoundResult, ORACLE_NAMES, type OracleName } from '../sim/experiment/bound-result.ts';
+import { resultJson } from '../sim/experiment/result-json.ts';
+import { RECORD_SERVICE } from '../sim/experiment/simulate.ts';
+import { type PointOutcome, simulatePoint } from '../sim/experiment/simulate-point.ts';
+import { ResultStore } from '../sim/experiment/store.ts';
+import { reduceBound } from '../sim/oracle/reduce-bound.ts';
+import { VERSION } from '../version.ts';
+import { exitOf, raiseExit } from './exit-code.ts';
+import { interruption } from './interruption.ts';
+import { writeReports } from './reporters.ts';
+import { counted, load, pointOptions, type SimulationOptions, shellWord } from './simulation.ts';
+import { terminalOf } from './terminal.ts';
+
+/** `kvcast bound SCENARIO [--oracle LIST]` */
+export async function bound(scenario: string, options: SimulationOptions & { readonly oracle?: string }): Promise<void> {
+  const terminal = terminalOf(options);
+  const oracles = oraclesOf(options.oracle);
+  const loaded = await load(scenario, options, terminal);
+  const folder = options.out ?? `kvcast-out/${loaded.settings.name}-bound`;
+  const store = new ResultStore(folder, options.force ?? false);
+  const stop = interruption(terminal);
+  const asked = options.oracle === undefined ? '' : ` --oracle ${oracles.join(',')}`;
+  let outcome: PointOutcome;
+  try {
+    outcome = await simulatePoint(loaded, {
+      ...pointOptions('run', loaded, options, stop.signal, `kvcast bound ${shellWord(scenario)}${asked}`),
+      record: [RECORD_SERVICE],
+      out: null,
+      onStart: ({ plan, replications, threads, sessions }) => {
+        terminal.note(
+          `kvcast ${VERSION} · ${plan.name} · ${counted(plan.arms.length, 'arm')} x ${counted(replications, 'replication')} · ${counted(sessions, 'session')} each · ${counted(threads, 'thread')}`,
+        );
+      },
+      onProgress: (facts) => terminal.progress(liveProgress(facts), plainProgress(facts), performance.now()),
+    });
+  } finally {
+    stop.dispose();
+  }
+  const document: BoundResult = reduceBound(outcome.plan, outcome.conducted, outcome.result, oracles, options.arm);
+  const json = resultJson(document);
+  store.write('result.json', json);
+  terminal.note(`wrote ${folder}/result.json`);
+  for (const finding of outcome.result.health)
+    terminal.diagnostics([{ severity: 'warning', text: `${finding.code} ${finding.message}. ${finding.remedy}` }]);
+  writeReports(options, terminal, { text: (paint) => boundText(document, outcome.result, paint), json: () => json });
+  raiseExit(exitOf(outcome.result, options));
+}
+
+/** Names in the order of the catalogue. Throws UserError E_USAGE. */
+function oraclesOf(text: string | undefined): readonly OracleName[] {
+  if (text === undefined) return ORACLE_NAMES;
+  const names = text.split(',').map((name) => name.trim());
+  const wrong = names.find((name) => !(ORACLE_NAMES as readonly string[]).includes(name));
+  if (wrong !== undefined) {
+    const hint = didYouMean(wrong, [...ORACLE_NAMES]);
+    throw new UserError({
+      severity: 'error',
+      code: 'E_USAGE',
+      path: '--oracle',
+      message: `got ${wrong === '' ? 'an empty name' : wrong}, expected a list of ${ORACLE_NAMES.join(', ')}`,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+  return ORACLE_NAMES.filter((name) => names.includes(name));
+}

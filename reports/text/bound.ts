@@ -1,0 +1,127 @@
+/** The text of `bound`: one sentence, the headroom table of one arm, the regret of every arm, what oracles are not. */
+import type { BoundArm, BoundResult, BoundRow, Estimate } from '../../sim/experiment/bound-result.ts';
+import type { Result } from '../../sim/experiment/result.ts';
+import { partialBanner } from './comparison.ts';
+import { labelOf } from './labels.ts';
+import { decimalsFor, fixed } from './numbers.ts';
+import type { Paint } from './paint.ts';
+import { alignDecimals, type Cell, table, wrap } from './table.ts';
+import { trustLines } from './trust.ts';
+
+const COLUMNS = 100;
+
+/** What a row stands for. */
+const NAMES: Readonly<Record<string, string>> = {
+  'this arm': 'this arm',
+  ttl: 'ttl (clairvoyant deadlines)',
+  belady: 'belady (this order)',
+  router: 'router (one pooled cache, LRU)',
+  'belady + router': 'belady + router',
+  infinite: 'infinite (this placement)',
+  'infinite + router': 'infinite + router',
+};
+
+/** Lines of a bound. `result` is that of the simulated arms. */
+export function boundText(bound: BoundResult, result: Result, paint: Paint): string {
+  const arm = bound.arms.find((a) => a.name === bound.chosen)!;
+  const out: string[] = bound.truncated ? [...partialBanner(result)] : [];
+  out.push(...wrap(answer(arm), COLUMNS).map((line) => paint(line, 'strong')), '');
+  out.push(...headroomTable(arm, paint), '');
+  if (bound.arms.length > 1) out.push(...regretTable(bound, paint), '');
+  for (const line of [...notes(bound, arm), ...bound.caveats]) out.push(...wrap(line, COLUMNS));
+  const primaries = result.metrics.filter((m) => m.expr === bound.scenario.primary);
+  out.push(...trustLines({ ...result, metrics: primaries, comparisons: [] }, paint));
+  return `${out.join('\n')}\n`;
+}
+
+/** One sentence: which foresight would be worth most. */
+function answer(arm: BoundArm): string {
+  const [first] = arm.rows;
+  const of = (oracle: string) => arm.rows.find((r) => r.oracle === oracle)?.regret?.mean ?? null;
+  const parts = [
+    [of('belady'), 'perfect eviction'],
+    [of('router'), 'one pooled cache'],
+    [of('belady + router'), 'both'],
+  ] as const;
+  const known = parts.filter(([regret]) => regret !== null);
+  const hit = first?.hit.mean == null ? 'n/a' : `${fixed(100 * first.hit.mean, 1)} %`;
+  if (known.length === 0) return `${arm.name}: KV hit ${hit}.`;
+  const list = known.map(([regret, name]) => `${fixed(100 * regret!, 1)} % against ${name}`).join(', ');
+  const [eviction, placement] = [of('belady'), of('router')];
+  const verdict =
+    eviction === null || placement === null || Math.abs(eviction - placement) < 0.0005
+      ? ''
+      : `: ${placement > eviction ? 'placement' : 'eviction'} is worth more`;
+  return `${arm.name}: KV hit ${hit}, regret ${list}${verdict}.`;
+}
+
+function headroomTable(arm: BoundArm, paint: Paint): string[] {
+  const { primary } = arm;
+  const label = labelOf(primary.expr, primary.unit);
+  const dim = (text: string): Cell => ({ text, tone: 'dim' });
+  const heads = [
+    [dim(arm.name), dim('KV hit'), dim('recomputed'), dim(label.label), dim('regret of'), dim('this arm'), ''],
+    ['', dim('%'), dim('M tokens'), dim(label.unit === '' ? 'mean' : `mean, ${label.unit}`), dim('%'), dim('95 %'), dim('label')],
+  ];
+  const regrets = alignDecimals(arm.rows.map((r) => meanOf(r.regret, 100)));
+  const rows = arm.rows.map((row, i): (Cell | string)[] => [
+    `  ${NAMES[row.oracle] ?? row.oracle}`,
+    meanOf(row.hit, 100),
+    meanOf(row.recomputedTokens, 1e-6),
+    row.label === 'measured' ? meanOf(primary, label.factor, true) : '-',
+    regrets[i]!,
+    interval(row.regret, 100),
+    row.label === 'measured' ? '' : row.label,
+  ]);
+  const right = { align: 'right' as const };
+  const left = { align: 'left' as const };
+  return table([{ ...left, maxWidth: 32 }, right, right, right, left, left, left], [...heads, ...rows], paint);
+}
+
+/** Regret of every arm against every oracle, in the order of the scenario: no ranking. */
+function regretTable(bound: BoundResult, paint: Paint): string[] {
+  const oracles = bound.arms[0]!.rows.slice(1).map((r) => r.oracle);
+  const dim = (text: string): Cell => ({ text, tone: 'dim' });
+  const split = oracles.map((name) => name.split(' + '));
+  const heads = [
+    [dim('Regret of every arm, %'), ...split.map((s) => dim(s.length > 1 ? `${s[0]} +` : ''))],
+    ['', ...split.map((s) => dim(s.at(-1)!))],
+  ];
+  const rows = bound.arms.map((arm) => [
+    `  ${arm.name}`,
+    ...oracles.map((oracle) => meanOf(arm.rows.find((r) => r.oracle === oracle)?.regret, 100, true)),
+  ]);
+  return table([{ align: 'left', maxWidth: 36 }, ...oracles.map(() => ({ align: 'right' as const }))], [...heads, ...rows], paint);
+}
+
+function notes(bound: BoundResult, arm: BoundArm): string[] {
+  const lines: string[] = [];
+  if (arm.ttlCutMs !== null)
+    lines.push(
+      `Deadlines that know the future bridge pauses of up to ${fixed(arm.ttlCutMs / 1000, 0)} s in the room there is; a fixed TTL of that length pays at most twice as much (ski rental).`,
+    );
+  const hitOf = (a: BoundArm): number => a.rows[0]!.hit.mean ?? -1;
+  const most = bound.arms.reduce((a, b) => (hitOf(b) > hitOf(a) ? b : a));
+  if (bound.arms.length > 1 && most.name !== arm.name)
+    lines.push(`${most.name} has the most hits, ${arm.name} is looked at: hits and ${labelOf(bound.scenario.primary, '').label} disagree.`);
+  return lines;
+}
+
+function meanOf(e: Estimate | undefined, factor: number, withHalf = false): string {
+  if (e === undefined) return '';
+  if (e.mean === null) return 'n/a';
+  const half = e.lo === null || e.hi === null ? null : ((e.hi - e.lo) / 2) * factor;
+  const d = decimals(half, e.mean * factor);
+  return withHalf && half !== null ? `${fixed(e.mean * factor, d)} ±${fixed(half, d)}` : fixed(e.mean * factor, d);
+}
+
+function interval(e: BoundRow['regret'], factor: number): string {
+  if (e === undefined || e.mean === null || e.lo === null || e.hi === null) return '';
+  const d = decimals(((e.hi - e.lo) / 2) * factor, e.mean * factor);
+  return `[${fixed(e.lo * factor, d)}, ${fixed(e.hi * factor, d)}]`;
+}
+
+/** At most two decimals: percentages and millions of tokens. */
+function decimals(half: number | null, value: number): number {
+  return Math.min(2, decimalsFor(half, value));
+}

@@ -1,0 +1,111 @@
+/** From the recorded service of all (arm, replication) to the document of `kvcast bound`. Replications are reduced in index order. */
+import type { BoundArm, BoundResult, BoundRow, Estimate, OracleName } from '../experiment/bound-result.ts';
+import type { Conducted } from '../experiment/conduct.ts';
+import type { JobResult } from '../experiment/job-result.ts';
+import { type MetricRow, RESULT_FORMAT, type Result } from '../experiment/result.ts';
+import type { RunPlan } from '../experiment/run-plan.ts';
+import { boundMetric } from '../measure/metric-expression.ts';
+import { meanInterval } from '../measure/statistics.ts';
+import { type Headroom, headroomOf } from './headroom.ts';
+
+/** Printed with every oracle number: retention specification 11. */
+export const CAVEATS = [
+  'Oracles see the future: clairvoyant, not deployable, never ranked with the arms.',
+  'They hold for the order in which each arm was served; better retention changes when requests run, and nothing is simulated again.',
+  'Most hits need not mean least latency: no oracle has a latency here.',
+  'Objectives for single requests (SLO) need bounds of their own.',
+] as const;
+
+/** Builds the document. Throws if an arm beats a row that bounds it. */
+export function reduceBound(
+  plan: RunPlan,
+  conducted: Conducted,
+  result: Result,
+  oracles: readonly OracleName[],
+  onlyArm: string | undefined,
+): BoundResult {
+  const arms = plan.arms.map((arm, a): BoundArm => {
+    const faults = arm.faults.some((f) => f.kind !== 'slow');
+    const runs = conducted.results[a]!.map((job) => headroomOf(serviceOf(job), { oracles, fromMs: plan.warmupMs, faults }));
+    const identity = result.arms[a]!;
+    return {
+      name: arm.name,
+      router: identity.router,
+      retention: identity.retention,
+      deployable: identity.deployable,
+      primary: primaryOf(result, arm.name),
+      rows: rowsOf(runs),
+      ttlCutMs: estimate(runs.map((run) => run.ttlCutMs)).mean,
+    };
+  });
+  const { formatVersion: _, kvcastVersion, scenario, inert, incomplete, truncated, workload, fleet, trust, reproduce, exit } = result;
+  return {
+    formatVersion: RESULT_FORMAT,
+    kvcastVersion,
+    command: 'bound',
+    scenario,
+    oracles,
+    chosen: onlyArm ?? best(arms, plan.primary),
+    arms,
+    caveats: CAVEATS,
+    inert,
+    incomplete,
+    truncated,
+    workload,
+    fleet,
+    trust,
+    reproduce,
+    exit,
+  };
+}
+
+function serviceOf(job: JobResult): NonNullable<JobResult['service']> {
+  if (job.service === undefined) throw new Error('bound: a run came back without its record of service');
+  return job.service;
+}
+
+/** Name of the arm with the best mean of the primary metric; the first of equals. */
+function best(arms: readonly BoundArm[], primary: string): string {
+  const sign = boundMetric(primary).metric.better === 'higher' ? -1 : 1;
+  const worth = (arm: BoundArm): number => (arm.primary.mean === null ? Number.POSITIVE_INFINITY : sign * arm.primary.mean);
+  return arms.reduce((a, b) => (worth(b) < worth(a) ? b : a)).name;
+}
+
+function primaryOf(result: Result, arm: string): BoundArm['primary'] {
+  const row: MetricRow | undefined = result.metrics.find((m) => m.arm === arm && m.expr === result.scenario.primary);
+  if (row === undefined) throw new Error(`bound: no primary metric of ${arm}`);
+  return { n: row.n, mean: row.mean, lo: row.lo, hi: row.hi, expr: row.expr, unit: row.unit };
+}
+
+function rowsOf(runs: readonly Headroom[]): BoundRow[] {
+  const share = (tokens: number, of: number): number | null => (of === 0 ? null : tokens / of);
+  const own: BoundRow = {
+    oracle: 'this arm',
+    label: 'measured',
+    deployable: 'see arm',
+    hit: estimate(runs.map((r) => share(r.foundTokens, r.queryTokens))),
+    recomputedTokens: estimate(runs.map((r) => r.floorTokens - r.foundTokens)),
+  };
+  const names = runs[0]?.rows ?? [];
+  return [
+    own,
+    ...names.map(({ oracle, label }, k): BoundRow => {
+      const hits = runs.map((r) => r.rows[k]!.hitTokens);
+      const regrets = runs.map((r, i) => share(hits[i]! - r.foundTokens, hits[i]!));
+      return {
+        oracle,
+        label,
+        deployable: 'clairvoyant, not deployable',
+        hit: estimate(runs.map((r, i) => share(hits[i]!, r.queryTokens))),
+        recomputedTokens: estimate(runs.map((r, i) => r.floorTokens - hits[i]!)),
+        regret: estimate(regrets),
+        regrets,
+      };
+    }),
+  ];
+}
+
+function estimate(values: readonly (number | null)[]): Estimate {
+  const { n, mean, lo, hi } = meanInterval(values.filter((v): v is number => v !== null));
+  return { n, mean, lo, hi };
+}
