@@ -1,23 +1,25 @@
 /** The text of `bound`: one sentence, the headroom table of one arm, the regret of every arm, what oracles are not. */
-import type { BoundArm, BoundResult, BoundRow, Estimate } from '../../sim/experiment/bound-result.ts';
+import type { BoundArm, BoundResult, Estimate } from '../../sim/experiment/bound-result.ts';
 import type { Result } from '../../sim/experiment/result.ts';
 import { partialBanner } from './comparison.ts';
 import { labelOf } from './labels.ts';
 import { decimalsFor, fixed } from './numbers.ts';
 import type { Paint } from './paint.ts';
-import { alignDecimals, type Cell, table, wrap } from './table.ts';
+import { type Cell, table, wrap } from './table.ts';
 import { trustLines } from './trust.ts';
 
 const COLUMNS = 100;
+/** Longer names of arms stand on a line of their own. */
+const NAME = 24;
 
 /** What a row stands for. */
 const NAMES: Readonly<Record<string, string>> = {
   'this arm': 'this arm',
-  ttl: 'ttl (clairvoyant deadlines)',
+  ttl: 'ttl (rented room)',
   belady: 'belady (this order)',
-  router: 'router (one pooled cache, LRU)',
+  router: 'router (pooled, LRU)',
   'belady + router': 'belady + router',
-  infinite: 'infinite (this placement)',
+  infinite: 'infinite (placed so)',
   'infinite + router': 'infinite + router',
 };
 
@@ -59,23 +61,23 @@ function headroomTable(arm: BoundArm, paint: Paint): string[] {
   const { primary } = arm;
   const label = labelOf(primary.expr, primary.unit);
   const dim = (text: string): Cell => ({ text, tone: 'dim' });
+  const [above, below] = twoLines(label.label);
   const heads = [
-    [dim(arm.name), dim('KV hit'), dim('recomputed'), dim(label.label), dim('regret of'), dim('this arm'), ''],
-    ['', dim('%'), dim('M tokens'), dim(label.unit === '' ? 'mean' : `mean, ${label.unit}`), dim('%'), dim('95 %'), dim('label')],
+    [dim(arm.name), dim('KV hit'), dim('recomputed'), dim(above), dim('regret of'), dim('this arm'), ''],
+    ['', dim('%'), dim('M tokens'), dim(label.unit === '' ? below : `${below}, ${label.unit}`), dim('%'), dim('95 %'), dim('label')],
   ];
-  const regrets = alignDecimals(arm.rows.map((r) => meanOf(r.regret, 100)));
-  const rows = arm.rows.map((row, i): (Cell | string)[] => [
+  const rows = arm.rows.map((row): (Cell | string)[] => [
     `  ${NAMES[row.oracle] ?? row.oracle}`,
-    meanOf(row.hit, 100),
-    meanOf(row.recomputedTokens, 1e-6),
-    row.label === 'measured' ? meanOf(primary, label.factor, true) : '-',
-    regrets[i]!,
-    interval(row.regret, 100),
+    meanOf(row.hit, 100, 1),
+    meanOf(row.recomputedTokens, 1e-6, 1),
+    row.label === 'measured' ? meanOf(primary, label.factor, decimalsOf(primary, label.factor), true) : '-',
+    meanOf(row.regret, 100, 2),
+    interval(row.regret, 100, 2),
     row.label === 'measured' ? '' : row.label,
   ]);
   const right = { align: 'right' as const };
   const left = { align: 'left' as const };
-  return table([{ ...left, maxWidth: 32 }, right, right, right, left, left, left], [...heads, ...rows], paint);
+  return table([{ ...left, maxWidth: NAME }, right, right, right, right, left, left], [...heads, ...rows], paint);
 }
 
 /** Regret of every arm against every oracle, in the order of the scenario: no ranking. */
@@ -89,9 +91,15 @@ function regretTable(bound: BoundResult, paint: Paint): string[] {
   ];
   const rows = bound.arms.map((arm) => [
     `  ${arm.name}`,
-    ...oracles.map((oracle) => meanOf(arm.rows.find((r) => r.oracle === oracle)?.regret, 100, true)),
+    ...oracles.map((oracle) => meanOf(arm.rows.find((r) => r.oracle === oracle)?.regret, 100, 1, true)),
   ]);
-  return table([{ align: 'left', maxWidth: 36 }, ...oracles.map(() => ({ align: 'right' as const }))], [...heads, ...rows], paint);
+  return table([{ align: 'left', maxWidth: NAME }, ...oracles.map(() => ({ align: 'right' as const }))], [...heads, ...rows], paint);
+}
+
+/** A heading on two lines, broken before its last word. */
+function twoLines(text: string): [string, string] {
+  const at = text.lastIndexOf(' ');
+  return at < 0 ? ['', text] : [text.slice(0, at), text.slice(at + 1)];
 }
 
 function notes(bound: BoundResult, arm: BoundArm): string[] {
@@ -107,21 +115,19 @@ function notes(bound: BoundResult, arm: BoundArm): string[] {
   return lines;
 }
 
-function meanOf(e: Estimate | undefined, factor: number, withHalf = false): string {
+function meanOf(e: Estimate | undefined, factor: number, decimals: number, withHalf = false): string {
   if (e === undefined) return '';
   if (e.mean === null) return 'n/a';
-  const half = e.lo === null || e.hi === null ? null : ((e.hi - e.lo) / 2) * factor;
-  const d = decimals(half, e.mean * factor);
-  return withHalf && half !== null ? `${fixed(e.mean * factor, d)} ±${fixed(half, d)}` : fixed(e.mean * factor, d);
+  const mean = fixed(e.mean * factor, decimals);
+  return withHalf && e.lo !== null && e.hi !== null ? `${mean} ±${fixed(((e.hi - e.lo) / 2) * factor, decimals)}` : mean;
 }
 
-function interval(e: BoundRow['regret'], factor: number): string {
-  if (e === undefined || e.mean === null || e.lo === null || e.hi === null) return '';
-  const d = decimals(((e.hi - e.lo) / 2) * factor, e.mean * factor);
-  return `[${fixed(e.lo * factor, d)}, ${fixed(e.hi * factor, d)}]`;
+function interval(e: Estimate | undefined, factor: number, decimals: number): string {
+  if (e === undefined || e.lo === null || e.hi === null) return '';
+  return `[${fixed(e.lo * factor, decimals)}, ${fixed(e.hi * factor, decimals)}]`;
 }
 
-/** At most two decimals: percentages and millions of tokens. */
-function decimals(half: number | null, value: number): number {
-  return Math.min(2, decimalsFor(half, value));
+/** Of the primary metric, whose size nobody knows here. */
+function decimalsOf(e: Estimate, factor: number): number {
+  return e.mean === null ? 0 : decimalsFor(e.lo === null || e.hi === null ? null : ((e.hi - e.lo) / 2) * factor, e.mean * factor);
 }
