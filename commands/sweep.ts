@@ -10,6 +10,7 @@ import { defaultJobs, NothingCompleteError, simulatePoint } from '../sim/experim
 import { ResultStore } from '../sim/experiment/store.ts';
 import { reduceSweep } from '../sim/experiment/sweep.ts';
 import { threadsAvailable } from '../sim/experiment/thread-file.ts';
+import { isTtlAxis, TTL_METRICS } from '../sim/experiment/ttl-curve.ts';
 import { VERSION } from '../version.ts';
 import { exitOf, interruptionCode, raiseExit } from './exit-code.ts';
 import { interruption } from './interruption.ts';
@@ -45,6 +46,7 @@ export async function sweepScenario(scenario: string, options: SimulationOptions
       hint: 'Write for example --sweep ttl=1m,5m,1h',
     });
   for (const notice of notices) terminal.note(notice);
+  const isTtl = axes.length === 1 && isTtlAxis(axes[0]!.path);
   const combine = written?.combine === 'zip' ? 'zip' : 'grid';
   const points = combineAxes(axes, combine, written?.maxPoints ?? 500);
   const folder = options.out ?? `kvcast-out/${loaded.settings.name}-sweep`;
@@ -69,7 +71,7 @@ export async function sweepScenario(scenario: string, options: SimulationOptions
         ...pointOptions(
           'sweep',
           derived,
-          { ...options, metric: [...(options.metric ?? []), PARETO_SECOND] },
+          { ...options, metric: [...(options.metric ?? []), PARETO_SECOND, ...(isTtl ? TTL_METRICS : [])] },
           stop.signal,
           `kvcast sweep ${shellWord(scenario)} ${flags}`.trim(),
         ),

@@ -20,6 +20,7 @@ export const METRIC_NAMES: readonly string[] = [
   ...each('load', ['imbalance', 'cv', 'jain']),
   ...each('engine', ['utilization', 'preemptions']),
   ...each('kv.occupancy', TIERS),
+  ...each('kv', ['idlePerActive', 'claimedPerActive']),
   'kv.pinWaste',
   ...each('kv.evictions', ['capacity', 'ttl', 'drop']),
   ...each('link.bytes', ['h2d', 'd2h']),

@@ -27,6 +27,8 @@ const KNOWN: Readonly<Record<string, Label>> = {
   'kv.hit.total': { label: 'KV hit total', unit: '%', factor: 100 },
   'kv.hit.hbm': { label: 'KV hit HBM', unit: '%', factor: 100 },
   'kv.hit.host': { label: 'KV hit host', unit: '%', factor: 100 },
+  'kv.idlePerActive': { label: 'idle KV per active', unit: '', factor: 1 },
+  'kv.claimedPerActive': { label: 'claimed KV per active', unit: '', factor: 1 },
   'tokens.recomputed.total': { label: 'recomputed', unit: 'M tokens', factor: 1e-6 },
   'tokens.compulsory': { label: 'compulsory', unit: 'M tokens', factor: 1e-6 },
   'load.imbalance': { label: 'load imbalance', unit: '', factor: 1 },

@@ -8,6 +8,7 @@ import { decimalsFor, fixed, signed } from './numbers.ts';
 import type { Paint } from './paint.ts';
 import { alignDecimals, type Cell, table, width, wrap } from './table.ts';
 import { trustLines } from './trust.ts';
+import { ttlCurveLines } from './ttl-curve.ts';
 import { verdictMark, verdictTone } from './verdicts.ts';
 
 const COLUMNS = 100;
@@ -21,6 +22,8 @@ export function sweepText(sweep: SweepResult, paint: Paint): string {
   const label = labelOf(sweep.primary, '');
   const out = [...answer(sweep).map((line) => paint(line, 'strong')), ''];
   out.push(...rowsTable(sweep, paint), '');
+  const manyArms = sweep.ttl.length > 1;
+  for (const curve of sweep.ttl) out.push(...ttlCurveLines(curve, manyArms, paint), '');
   const points = sweep.points.length;
   const n = sweep.points[0]!.result.trust.replications;
   out.push(

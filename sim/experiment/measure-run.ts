@@ -72,7 +72,12 @@ export function measuresOf(plan: RunPlan, arm: ArmPlan, run: ClusterRun): RunMea
     tokenGaps: run.tokenGaps,
     workers: run.counters.map((counters, i) => workerMeasures(workerPools[i]!, counters, toMs - plan.warmupMs)),
     sources: run.sources,
-    occupancy: { hbm: run.occupancy.cached / samples, host: run.occupancy.host / samples },
+    occupancy: {
+      hbm: run.occupancy.cached / samples,
+      host: run.occupancy.host / samples,
+      active: run.occupancy.referenced / samples,
+      claimed: run.occupancy.claimed / samples,
+    },
     router: { decisions: run.decisions, staleDecisions: run.staleDecisions },
     unloaded: { turnMs: turns.unloadedMs, sessionMs: plays.unloadedMs },
     objectives: { turn: objectives(plan.slos, 'turn'), session: objectives(plan.slos, 'session') },

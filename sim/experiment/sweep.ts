@@ -4,6 +4,7 @@ import { pairedDifference } from '../measure/statistics.ts';
 import { strongestExit } from './exit-state.ts';
 import type { Result, Verdict } from './result.ts';
 import { RESULT_FORMAT } from './result.ts';
+import { isTtlAxis, type TtlCurve, ttlCurves } from './ttl-curve.ts';
 
 /** One row: a point and an arm of it. */
 export interface SweepRow {
@@ -34,6 +35,8 @@ export interface SweepResult {
   readonly primary: string;
   readonly paretoAxes: readonly [string, string];
   readonly rows: readonly SweepRow[];
+  /** What a TTL buys, where the sweep has one axis and that is a TTL. */
+  readonly ttl: readonly TtlCurve[];
   readonly points: readonly { readonly values: Readonly<Record<string, string>>; readonly result: Result }[];
   readonly exit: { readonly code: number; readonly reasons: readonly string[] };
 }
@@ -77,6 +80,7 @@ export function reduceSweep(
     primary,
     paretoAxes,
     rows,
+    ttl: axes.length === 1 && isTtlAxis(axes[0]!.path) ? ttlCurves(axes[0]!.label, points, points[0]!.result.scenario.seed) : [],
     points,
     exit: sweepExit(points, asked),
   };

@@ -52,6 +52,8 @@ const EXPECTED: Readonly<Record<string, number | string>> = {
   'load.jain': 0.9603175,
   'engine.utilization': 440 / (4 * 60_000),
   'engine.preemptions': 6,
+  'kv.idlePerActive': 1.5,
+  'kv.claimedPerActive': 0.75,
   'kv.occupancy.hbm': 0.8,
   'kv.occupancy.host': 0.4,
   'kv.occupancy.disk': 'not measured',

@@ -55,6 +55,8 @@ const FORMULAS: Readonly<Record<string, Formula>> = {
   'kv.occupancy.host': (_, run) => present(run.occupancy?.host),
   'kv.occupancy.disk': (_, run) => present(run.occupancy?.disk),
   'kv.occupancy.remote': (_, run) => present(run.occupancy?.remote),
+  'kv.idlePerActive': (_, run) => perActive(run, (o) => Math.max(0, (o.hbm ?? 0) - (o.active ?? 0))),
+  'kv.claimedPerActive': (_, run) => perActive(run, (o) => o.claimed ?? 0),
   'kv.evictions.capacity': (bound, run) => counted(bound, run, (c, w) => c.hbmEvictedBlocks * w.blockBytes),
   'kv.evictions.ttl': (bound, run) => counted(bound, run, (c, w) => c.hbmExpiredBlocks * w.blockBytes),
   'link.bytes.h2d': (bound, run) => counted(bound, run, (c) => c.hostReadBytes),
@@ -207,6 +209,16 @@ function hitByTurn(bound: BoundExpression, run: RunMeasures): MetricResult {
     n++;
   }
   return ratio(shares, n, 'no turn was admitted', n);
+}
+
+// ---- occupancy --------------------------------------------------------------------------------------------------------------
+
+/** Time-weighted blocks over time-weighted blocks in use. */
+function perActive(run: RunMeasures, of: (o: NonNullable<RunMeasures['occupancy']>) => number): MetricResult {
+  const { occupancy } = run;
+  return occupancy?.active === undefined
+    ? missing('occupancy was not sampled')
+    : ratio(of(occupancy), occupancy.active, 'no block was used');
 }
 
 // ---- tokens -----------------------------------------------------------------------------------------------------------------

@@ -181,6 +181,10 @@ export const METRICS: readonly MetricDefinition[] = [
     POOL_TAGS,
     TIERS.map((tier): Row => [`kv.occupancy.${tier}`, '1', 'none', 'proportion', `time-weighted used / capacity of ${tier}`]),
   ),
+  ...rows('time-weighted', ARM_TAGS, [
+    ['kv.idlePerActive', '1', 'none', 'ratio', 'cached HBM blocks that no request uses, over time / blocks in use, over time'],
+    ['kv.claimedPerActive', '1', 'lower', 'ratio', 'idle HBM blocks under a live claim, over time / blocks in use, over time'],
+  ]),
   ...rows('derived', ARM_TAGS, [
     ['kv.pinWaste', '1', 'lower', 'proportion', 'byte-seconds of pins and leases that ended without a hit / all pinned byte-seconds'],
   ]),

@@ -87,7 +87,7 @@ export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
       }),
     ),
     sources: { hbm: 9000, host: 5000, compulsory: 4000, routing: 1000, capacity: 500, ttl: 300, other: 200 },
-    occupancy: { hbm: 0.8, host: 0.4 },
+    occupancy: { hbm: 0.8, host: 0.4, active: 0.32, claimed: 0.24 },
     router: { decisions: 4, staleDecisions: 1 },
     unloaded: { turnMs: Float64Array.of(2000, 1000, 1000, 1000), sessionMs: Float64Array.of(3000, 1000, 1000) },
     objectives: { turn: [{ metric: 'turn.ttft', op: '<', bound: 0.8 }], session: [] },

@@ -20,7 +20,7 @@ export interface RunMeasures {
   /** Causes of prompt tokens at first admissions; absent when misses were not judged. */
   readonly sources?: TokenCauses;
   /** Time-weighted used / capacity by tier. */
-  readonly occupancy?: Readonly<Partial<Record<'hbm' | 'host' | 'disk' | 'remote', number>>>;
+  readonly occupancy?: Readonly<Partial<Record<'hbm' | 'host' | 'disk' | 'remote' | 'active' | 'claimed', number>>>;
   readonly router: { readonly decisions: number; readonly staleDecisions: number };
   /** Duration of a turn, and of a session's critical path, alone on an idle fleet, ms; NaN = unknown. */
   readonly unloaded?: { readonly turnMs: Float64Array; readonly sessionMs: Float64Array };
