@@ -35,6 +35,21 @@ describe('byte-identical output', () => {
       expect({ stdout: variant.stdout, result: variant.result }).toEqual({ stdout: first.stdout, result: first.result });
   });
 
+  it('scheduling a step ahead (asyncDepth 2) runs in the default step mode, with the runs of the stepped engine', async () => {
+    const hashes = async (...sets: string[]) => {
+      const cwd = emptyFolder();
+      const short = ['run', 'quickstart', '--reps', '2', '--set', 'workload.sessions=6', '--json', '--out', 'out'];
+      const { code, stdout, stderr } = await kvcast([...short, ...sets.flatMap((set) => ['--set', set])], { cwd });
+      expect(code, stderr).toBe(0);
+      return JSON.parse(stdout).arms.map((arm: { runHashes: string[] }) => arm.runHashes);
+    };
+    const ahead = 'fleet.pools.main.engine.with.asyncDepth=2';
+    const jumped = await hashes(ahead);
+    expect(jumped[0]).toHaveLength(2);
+    expect(await hashes(ahead, 'fleet.pools.main.engine.with.stepMode=reference')).toEqual(jumped);
+    expect(await hashes()).not.toEqual(jumped);
+  });
+
   it('--json prints exactly result.json', async () => {
     const cwd = emptyFolder();
     const { stdout } = await kvcast([...QUICK, '--json', '--out', 'out'], { cwd });

@@ -77,7 +77,6 @@ class MeaningCheck {
       workers += this.#value([...at, 'workers']) as number;
       this.#parallel(at);
       this.#batch(at);
-      this.#asynchronous(at);
       this.#timer(at);
     }
     if (workers > MAX_WORKERS) this.#range(['fleet', 'pools'], `got ${workers} workers in all pools, expected at most ${MAX_WORKERS}`);
@@ -127,15 +126,6 @@ class MeaningCheck {
     const batched = this.#number('tokens', path);
     if (block !== undefined && batched !== undefined && batched < block)
       this.#range(path, `got ${batched}, expected at least blockSize = ${block}`);
-  }
-
-  /** The jumping engine computes synchronous schedules only. */
-  #asynchronous(at: readonly PathStep[]): void {
-    const path = [...at, 'engine', 'with', 'asyncDepth'];
-    if (this.#value(path) !== 2 || this.#value([...at, 'engine', 'with', 'stepMode']) === 'reference') return;
-    const message = 'got 2 with stepMode jump, which this version does not model';
-    const hint = 'Use stepMode: reference for asynchronous scheduling';
-    this.problems.push(problemAt(this.#node(path)?.origin, 'E_UNSUPPORTED', namedPath(this.#root, path), message, hint));
   }
 
   #faults(): void {

@@ -1,6 +1,6 @@
 /** Builds workers and the links of their nodes from a fleet specification. */
 import type { BranchTable } from '../../control/blocks.ts';
-import { createJumpWorker } from '../engine/jump/jump-worker.ts';
+import { createJumpWorker } from '../engine/jump/create-jump-worker.ts';
 import { createLinkPool, type LinkPool } from '../engine/links.ts';
 import { createReferenceWorker } from '../engine/reference/reference-worker.ts';
 import type { Worker, WorkerSink } from '../engine/worker.ts';

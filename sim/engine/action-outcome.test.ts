@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { KvAction } from '../../control/ports.ts';
-import { createJumpWorker } from './jump/jump-worker.ts';
+import { createJumpWorker } from './jump/create-jump-worker.ts';
 import { createReferenceWorker } from './reference/reference-worker.ts';
 import { AffineTimer, engineConfig, Prompts, play, type WorkerInput } from './worker-fixtures.ts';
 

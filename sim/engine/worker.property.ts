@@ -23,8 +23,11 @@ export interface CaseFlavour {
   readonly claims?: boolean;
   readonly host?: boolean;
   readonly prefetch?: boolean;
+  /** True: in every case; missing: in one of five. */
   readonly asyncDepth2?: boolean;
   readonly lifecycle?: boolean;
+  /** Steps take no time. A missing field means no. */
+  readonly instant?: boolean;
   /** Times are multiples of 1/8 ms and durations dyadic, so that ties happen and times are exact. */
   readonly dyadic?: boolean;
 }
@@ -175,7 +178,7 @@ class CaseMaker {
     const timer = this.#timer();
     this.#config = this.#makeConfig();
     const count = this.#integer(1, 20);
-    this.#spanMs = count * (this.#chance(0.5) ? 2 : 12) * timer.baseMs;
+    this.#spanMs = count * (this.#chance(0.5) ? 2 : 12) * (timer.baseMs || 1);
     this.#makeRequests(count);
     if (this.#flavour.aborts !== false && this.#chance(0.4)) this.#makeAborts();
     if (this.#flavour.claims !== false && this.#chance(0.4)) this.#makeClaims();
@@ -190,6 +193,7 @@ class CaseMaker {
   }
 
   #timer(): AffineTimerOptions {
+    if (this.#flavour.instant === true) return { baseMs: 0 };
     if (this.#dyadic) {
       return {
         baseMs: this.#integer(1, 16) / 4,
@@ -220,7 +224,7 @@ class CaseMaker {
       reserveFullIsl: this.#chance(0.7),
       watermark: this.#pick([0, 0, 0, 0.05, 0.2]),
       policy: this.#chance(0.35) ? 'priority' : 'fcfs',
-      asyncDepth: this.#flavour.asyncDepth2 !== false && this.#chance(0.2) ? 2 : 1,
+      asyncDepth: this.#isAsynchronous() ? 2 : 1,
       rules: this.#chance(0.15) ? '0.27' : '0.32',
       onboard: this.#pick(['always', 'always', 'always', 'never', 'cheaper', { thresholdTokens: 2 * blockTokens }] as const),
       hostBlocks: host ? this.#integer(1, this.#chance(0.3) ? blocks : 160) : 0,
@@ -233,6 +237,11 @@ class CaseMaker {
       prefillMsPerToken: 0.1,
       prefillMsPerPair: 0.001,
     });
+  }
+
+  #isAsynchronous(): boolean {
+    const { asyncDepth2 } = this.#flavour;
+    return asyncDepth2 ?? this.#chance(0.2);
   }
 
   #links(): Omit<LinkPoolOptions, 'onDone'> {

@@ -142,6 +142,25 @@ describe('whole runs under stress', () => {
     });
   }
 
+  it.each([
+    ['kvBlocks=3200', 'asyncDepth=2'],
+    ['kvBlocks=320', 'asyncDepth=2', 'longPrefillThreshold=256'],
+    ['kvBlocks=320', 'asyncDepth=2', 'policy=priority'],
+  ])('scheduling a step ahead jumps by default, and equals reference with %s', async (...settings) => {
+    const sets = ['fleet.contextLimit=20k', ...settings.map((setting) => `fleet.pools.one.engine.with.${setting}`)];
+    const jump = await simulate(file, sets);
+    const reference = await simulate(file, [...sets, 'fleet.pools.one.engine.with.stepMode=reference']);
+    expect(jump.result.facts).toMatchObject({ turns: 48, sessionsCompleted: 12 });
+    expect(jump.result.runHash).toBe(reference.result.runHash);
+    const synchronous = await simulate(
+      file,
+      sets.filter((set) => !set.endsWith('asyncDepth=2')),
+    );
+    expect(jump.result.runHash).not.toBe(synchronous.result.runHash);
+    const total = (counts: typeof jump.run.counters) => counts.reduce((sum, c) => sum + c.events, 0);
+    expect(total(jump.run.counters)).toBeLessThan(total(reference.run.counters));
+  });
+
   it('a request that takes longer than the timeout is cancelled, tried again, and given up after the last retry', async () => {
     const slow = traceFile('slow.kvtrace.jsonl', [
       { id: 's', arrivalMs: 0, agents: [{ id: 'root', model: 'm', requests: [turn(0, 1000, 15, 300)] }] },

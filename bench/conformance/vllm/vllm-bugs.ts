@@ -242,6 +242,62 @@ export const VLLM_BUGS: readonly SeededBug[] = [
       to: 'adaptive) this.count();',
     },
   ]),
+  ...inFile('sim/engine/jump/async-scheduler.ts', 'i, jumping', [
+    {
+      id: 'jump-past-the-end',
+      breaks: 'in the jumping engine a request whose last token is in flight stays in the decode set',
+      from: '- 1 - slots.out[s]! + slots.unforeseen[s]!;',
+      to: '- slots.out[s]! + slots.unforeseen[s]!;',
+    },
+    {
+      id: 'jump-foresees-stops',
+      breaks: 'the jumping engine knows in advance that a stop token comes',
+      from: '- 1 - slots.out[s]! + slots.unforeseen[s]!;',
+      to: '- 1 - slots.out[s]!;',
+    },
+    {
+      id: 'jump-schedules-the-last-again',
+      breaks: 'in the jumping engine a prompt whose only token is in flight takes part again',
+      from: 'c + 2 - unknown >=',
+      to: 'c + 1 - unknown >=',
+    },
+    {
+      id: 'jump-victim-keeps-placeholder',
+      breaks: 'a preempted request of the jumping engine still counts the token it was to sample',
+      from: 'slots.placeholders[s] = 0;\n  }\n\n  protected override loosen',
+      to: '}\n\n  protected override loosen',
+    },
+  ]),
+  ...inFile('sim/engine/jump/async-completion.ts', 'i, jumping', [
+    {
+      id: 'jump-last-block-not-cached',
+      breaks: 'the block that the last step of a request completes is not cached by the jumping engine',
+      from: 'scheduler.enterFull(s, slots.computed[s]! - slots.placeholders[s]!);',
+      to: '',
+    },
+    {
+      id: 'jump-stale-token-dropped',
+      breaks: 'the jumping engine loses the token outstanding at a preemption',
+      from: 'slots.out[s]!++;',
+      to: 'if (stale) return;\nslots.out[s]!++;',
+    },
+  ]),
+  ...inFile('sim/engine/jump/async-worker.ts', 'i, jumping', [
+    {
+      id: 'jump-one-step-ahead-only',
+      breaks: 'the jumping engine does not run ahead from idle',
+      from: 'this.begin(planned, tMs);\n        continue;',
+      to: 'this.begin(planned, tMs);\n        break;',
+    },
+  ]),
+  ...inFile('sim/engine/jump/decode-set.ts', 'i, jumping', [
+    {
+      id: 'jump-cached-ahead',
+      breaks: 'runs of the asynchronous jumping engine cache a block before its sampled tokens are known',
+      from: 'this.lag = lag;',
+      to: 'this.lag = 0;',
+    },
+  ]),
   ...inFile('sim/engine/reference/reference-worker.ts', 'i, asynchronous', [
     {
       id: 'waits-for-the-wasted-step',

@@ -31,10 +31,14 @@ describe('the jumping engine on schedules recorded from vLLM 0.32.0', () => {
     ['m.jsonl.gz', 3],
     ['i.jsonl.gz', 25],
     ['j.jsonl.gz', 7],
-  ])('and the asynchronous loop of the stepped worker in those of %s whose inputs a worker can be given', (file, count) => {
+  ])('and in those of %s with asynchronous scheduling whose inputs a worker can be given, as does the stepped worker', (file, count) => {
     const scenarios = [...readRecording<RecordedScenario>(`${folder}${file}`)].filter(fitsAsynchronous);
     expect(scenarios.length).toBe(count);
-    for (const scenario of scenarios) expect(replayAsynchronous(scenario).differences, scenario.id).toEqual([]);
+    for (const scenario of scenarios) {
+      expect(fitsJumping(scenario)).toBe(true);
+      expect(replayJumping(scenario).differences, scenario.id).toEqual([]);
+      expect(replayAsynchronous(scenario).differences, scenario.id).toEqual([]);
+    }
   });
 
   it('notices a wrong hit, order of preemption, end or event', () => {

@@ -5,7 +5,7 @@
  */
 import { KV_CLEARED, KV_STORED, type KvEventBatch } from '../../../control/ports.ts';
 import { emptyLoadView } from '../../../sim/engine/empty-load-view.ts';
-import { JumpWorker } from '../../../sim/engine/jump/jump-worker.ts';
+import { createJumpWorker } from '../../../sim/engine/jump/create-jump-worker.ts';
 import { createReferenceWorker } from '../../../sim/engine/reference/reference-worker.ts';
 import type { Regime, StepTimer } from '../../../sim/engine/step-timer.ts';
 import type { EndStatus, Worker, WorkerParts, WorkerSink } from '../../../sim/engine/worker.ts';
@@ -79,23 +79,24 @@ class Diary implements WorkerSink {
   claimBroken(): void {}
 }
 
-/** Whether the jumping engine can be told the inputs of a scenario as they were recorded; else it is no case of it. */
+/**
+ * Whether the jumping engine can be told the inputs of a scenario as they were recorded; else it is no case of it. A worker ends a
+ * running request at the end of the step in flight, the recorded asynchronous loop between two steps: with aborts it is none.
+ */
 export function fitsJumping(scenario: RecordedScenario): boolean {
-  return scenario.config.async_depth === 1 && timelineOf(scenario).fits;
+  const { config, steps } = scenario;
+  return timelineOf(scenario).fits && (config.async_depth === 1 || steps.every((s) => s.abort === undefined));
 }
 
-/**
- * Whether the stepped engine's asynchronous loop can. A worker ends a running request at the end of the step in flight, the recorded
- * loop between two steps, so scenarios with aborts are no cases; nor are those with resets, which the stepped engine does not offer.
- */
+/** Whether the stepped engine's asynchronous loop can, which offers no resets. */
 export function fitsAsynchronous(scenario: RecordedScenario): boolean {
   const { config, steps } = scenario;
-  return config.async_depth === 2 && timelineOf(scenario).fits && steps.every((s) => s.abort === undefined && s.reset === undefined);
+  return config.async_depth === 2 && fitsJumping(scenario) && steps.every((s) => s.reset === undefined);
 }
 
-/** Replays a scenario of async_depth 1 through the jumping engine. */
+/** Replays a scenario through the jumping engine. */
 export function replayJumping(scenario: RecordedScenario): ReplayResult {
-  return replayWorker(scenario, (parts) => new JumpWorker(parts));
+  return replayWorker(scenario, createJumpWorker);
 }
 
 /** Replays a scenario of async_depth 2 through the worker of the stepped engine. */

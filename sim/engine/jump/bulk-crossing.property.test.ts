@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { BRANCH_PRIVATE, type BranchTable } from '../../../control/blocks.ts';
 import { type CaseFlavour, firstDifference, randomCase, recordWorker, type WorkerLog } from '../worker.property.ts';
+import { createJumpWorker } from './create-jump-worker.ts';
 import { publishSharedLeaves } from './equality.property.ts';
-import { JumpWorker } from './jump-worker.ts';
+import type { JumpWorker } from './jump-worker.ts';
 
 const RUNS = Number(process.env['KVCAST_RUNS'] ?? 200);
 const FIRST = Number(process.env['KVCAST_SEED'] ?? 0);
@@ -25,12 +26,12 @@ function expectEqual(flavour: CaseFlavour): { evicted: number; together: number 
   let evicted = 0;
   let together = 0;
   for (let seed = FIRST; seed < FIRST + RUNS; seed++) {
-    const workload = randomCase(seed, { asyncDepth2: false, ...flavour });
+    const workload = randomCase(seed, flavour);
     publishSharedLeaves(workload);
-    const inTime = recordWorker((parts) => new JumpWorker(parts), workload, 'deep');
+    const inTime = recordWorker(createJumpWorker, workload, 'deep');
     const late = recordWorker(
       (parts) => {
-        const worker = new JumpWorker({ ...parts, lazyEvents: 0 });
+        const worker = createJumpWorker({ ...parts, lazyEvents: 0 }) as JumpWorker;
         const { bulk } = worker['scheduler'];
         const cross = bulk.cross.bind(bulk);
         bulk.cross = (steps) => {
@@ -52,16 +53,19 @@ function expectEqual(flavour: CaseFlavour): { evicted: number; together: number 
   return { evicted, together };
 }
 
-describe('steps whose blocks are entered and taken together', () => {
+describe.each([
+  ['synchronous', false],
+  ['a step ahead', true],
+])('steps whose blocks are entered and taken together, %s', (_name, asyncDepth2) => {
   it('leave blocks, evictions, views, times and what the router is told as one step after the other does', () => {
-    const { evicted, together } = expectEqual({ host: false, claims: false, lifecycle: false });
+    const { evicted, together } = expectEqual({ asyncDepth2, host: false, claims: false, lifecycle: false });
     expect(evicted).toBeGreaterThan(RUNS);
     expect(together).toBeGreaterThan(5 * RUNS);
   });
   it('with exact ties', () => {
-    expect(expectEqual({ host: false, claims: false, dyadic: true }).together).toBeGreaterThan(5 * RUNS);
+    expect(expectEqual({ asyncDepth2, host: false, claims: false, dyadic: true }).together).toBeGreaterThan(5 * RUNS);
   });
   it('under claims, with a host tier and through crashes', () => {
-    expect(expectEqual({}).together).toBeGreaterThan(RUNS);
+    expect(expectEqual({ asyncDepth2 }).together).toBeGreaterThan(RUNS);
   });
 });

@@ -36,11 +36,11 @@ export class BulkCrossing {
     const { decode, pool } = this;
     this.crossed = 0;
     if (!this.enabled || decode.sharedWriters > 0 || pool.copyBlocks > 0 || pool.nextExpiryMs !== Infinity) return 0;
-    const { blockTokens, phaseCount, phaseHead } = decode;
+    const { blockTokens, phaseCount, phaseHead, lag } = decode;
     const first = decode.iter % blockTokens;
     let entered = 0;
     let done = 0;
-    let phase = first;
+    let phase = lag === 0 ? first : (first + blockTokens - 1) % blockTokens;
     for (;;) {
       phase = phase + 1 === blockTokens ? 0 : phase + 1;
       const quiet = decode.distance(phase);
@@ -51,16 +51,19 @@ export class BulkCrossing {
         break;
       }
       phase = (phase + quiet) % blockTokens;
-      if (!this.enter(phaseHead[phase]!, decode.iter + done + 1)) break;
+      if (!this.enter(phaseHead[phase]!, decode.iter + done + 1 - lag)) break;
       entered += phaseCount[phase]!;
       done++;
       this.crossed = done;
     }
     if (done === 0) return 0;
-    // Members complete a block in the step before the one in which they need the next.
-    const needed = entered + phaseCount[first]! - phaseCount[(first + done) % blockTokens]!;
-    if (this.crossed > 0) this.crossed = this.crossed < done ? this.crossed + 1 : done;
-    else if (phaseCount[first]! > 0) this.crossed = 1;
+    let needed = entered;
+    if (lag === 0) {
+      // Members complete a block in the step before the one in which they need the next.
+      needed += phaseCount[first]! - phaseCount[(first + done) % blockTokens]!;
+      if (this.crossed > 0) this.crossed = this.crossed < done ? this.crossed + 1 : done;
+      else if (phaseCount[first]! > 0) this.crossed = 1;
+    }
     decode.iter += done;
     if (needed > 0) pool.take(needed);
     return done;

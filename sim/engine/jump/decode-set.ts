@@ -40,10 +40,17 @@ export class DecodeSet {
   private maxKnown = true;
   private readonly slots: RequestSlots;
   readonly blockTokens: number;
+  /**
+   * Steps between the schedule() that counts a step and the one that begins with its input known: 0, or 1 when scheduling runs a step
+   * ahead. A block enters the cache, and is offered to lower tiers, so many iters after the set has counted its last token.
+   */
+  readonly lag: number;
 
-  constructor(slots: RequestSlots, blockTokens: number) {
+  constructor(slots: RequestSlots, blockTokens: number, lag = 0) {
     this.slots = slots;
     this.blockTokens = blockTokens;
+    this.lag = lag;
+    this.iter = lag;
     this.phaseHead = new Int32Array(blockTokens).fill(NONE);
     this.phaseTail = new Int32Array(blockTokens).fill(NONE);
     this.phaseCount = new Int32Array(blockTokens);
@@ -159,16 +166,16 @@ export class DecodeSet {
 
   /** Number of steps from `iter` on up to and including the first in which a member completes a block; at most `most`, at least 1. */
   stepsToCompletion(most: number): number {
-    const phase = (this.iter % this.blockTokens) + 1;
+    const phase = (this.iter % this.blockTokens) + 1 - this.lag;
     const steps = 1 + this.distance(phase === this.blockTokens ? 0 : phase);
     return steps < most ? steps : Math.max(most, 1);
   }
 
   /** Number of steps from `iter` on before the first in which a member needs or completes a block. */
   stepsToCrossing(): number {
-    // An occupied phase completes blocks in the step before the one in which it needs them.
-    const steps = this.distance(this.iter % this.blockTokens);
-    return steps > 1 ? steps - 1 : 0;
+    // An occupied phase completes blocks in the step before the one in which it needs them; a step ahead, both in one schedule().
+    const steps = this.distance(this.iter % this.blockTokens) - 1 + this.lag;
+    return steps > 0 ? steps : 0;
   }
 
   /** Phases from `phase` on, around the circle, before the first that has members; the block size if none has. */
@@ -196,6 +203,11 @@ export class DecodeSet {
     this.maxOffset = -Infinity;
     this.maxKnown = true;
     this.sharedWriters = 0;
+  }
+
+  /** Phase of the members that complete a block in the step that ends next, or has just ended. */
+  get completing(): number {
+    return (this.iter - this.lag) % this.blockTokens;
   }
 
   /** Phase of a member. */

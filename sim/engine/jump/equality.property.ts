@@ -4,7 +4,7 @@ import { EVENT_CLASS } from '../../kernel/event-class.ts';
 import { createReferenceWorker } from '../reference/reference-worker.ts';
 import { type CaseFlavour, firstDifference, randomCase, recordWorker, type WorkerCase, type WorkerLog } from '../worker.property.ts';
 import type { Worker, WorkerParts } from '../worker.ts';
-import { createJumpWorker } from './jump-worker.ts';
+import { createJumpWorker } from './create-jump-worker.ts';
 
 /** Plays a case; `untilMs` = observe the engine once more at this time. Also tells when it was last driven. */
 function log(

@@ -1,11 +1,11 @@
 /** What the step timer is asked about a step that computes prompt tokens. */
 import type { StepBatch } from '../step-timer.ts';
 import type { Scheduler } from './scheduler.ts';
-import { doubled } from './step-items.ts';
+import { doubled, type StepItems } from './step-items.ts';
 
-/** Describes the step just scheduled, which the decode set has counted already. Cost O(items outside the decode set). */
-export function fillBatch(batch: StepBatch, scheduler: Scheduler): void {
-  const { slots, decode, items } = scheduler;
+/** Describes the step just scheduled, which gives `items` their tokens and which the decode set has counted already. Cost O(items outside the decode set). */
+export function fillBatch(batch: StepBatch, scheduler: Scheduler, items: StepItems): void {
+  const { slots, decode } = scheduler;
   let seqs = decode.count;
   let kv = decode.kvTokens - seqs;
   let longest = seqs > 0 ? decode.maxKvTokens - 1 : 0;
@@ -15,7 +15,7 @@ export function fillBatch(batch: StepBatch, scheduler: Scheduler): void {
   for (let i = 0; i < items.count; i++) {
     const n = items.tokens[i]!;
     const s = items.slot[i]!;
-    const resident = slots.computed[s]!;
+    const resident = items.from[i]!;
     if (n === 1) {
       seqs++;
       kv += resident;

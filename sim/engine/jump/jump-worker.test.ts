@@ -4,7 +4,8 @@ import { EVENT_CLASS } from '../../kernel/event-class.ts';
 import { emptyLoadView } from '../empty-load-view.ts';
 import type { EngineConfig, EngineRequest, Worker } from '../worker.ts';
 import { AffineTimer, engineConfig, type Performance, Prompts, play, RecordingSink, type WorkerInput } from '../worker-fixtures.ts';
-import { createJumpWorker, JumpWorker } from './jump-worker.ts';
+import { createJumpWorker } from './create-jump-worker.ts';
+import { JumpWorker } from './jump-worker.ts';
 
 const submit = (tMs: number, request: EngineRequest): WorkerInput => ({ tMs, kind: 'submit', request });
 
@@ -192,6 +193,23 @@ describe('a run', () => {
     expect(worker.counters.blockedBySeqs).toBe(81);
   });
 
+  it('jumps a step ahead too, and its last schedule is one step before its last token', () => {
+    const p = new Prompts(4);
+    const { worker, sink } = driven(p, { asyncDepth: 2 });
+    worker.submit(p.request({ promptTokens: 4, outputTokens: 101 }), 0);
+    worker.advance(0, EVENT_CLASS.schedule);
+    worker.advance(10, EVENT_CLASS.schedule);
+    expect(worker.nextMs).toBe(1000);
+    worker.advance(505, EVENT_CLASS.observe);
+    expect(worker.nextMs).toBe(1000);
+    expect(sink.groups.map((g) => g.publishedMs)).toEqual([10, 50, 90, 130, 170, 210, 250, 290, 330, 370, 410, 450, 490]);
+    let wakes = 0;
+    for (; worker.nextMs <= 1010; wakes++) worker.advance(worker.nextMs, worker.nextClass);
+    expect(wakes).toBe(3);
+    expect(sink.times('ended', 0)).toEqual([1010]);
+    expect(worker.counters).toMatchObject({ steps: 101, decodeTokens: 100, wastedTokens: 0, events: 4 });
+  });
+
   it('wakes for the end of a step that evicts, not for one that stores private blocks', () => {
     const p = new Prompts(4);
     const { worker, sink } = driven(p, { blocks: 11 });
@@ -236,9 +254,5 @@ describe('a run', () => {
     worker.advance(100, EVENT_CLASS.observe);
     worker.check(true);
     expect(sink.calls.filter((c) => c.what === 'admitted').map((c) => c.facts[2])).toEqual([0, 4, 0]);
-  });
-
-  it('is not offered for asynchronous scheduling', () => {
-    expect(() => driven(new Prompts(4), { asyncDepth: 2 })).toThrow('E_UNSUPPORTED engine.with.asyncDepth');
   });
 });

@@ -11,7 +11,6 @@
  */
 import type { BranchId } from '../../../control/blocks.ts';
 import { KV_CLEARED, type KvAction } from '../../../control/ports.ts';
-import { UserError } from '../../../control/user-error.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
 import { createStepBatch, type Regime } from '../step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts } from '../worker.ts';
@@ -27,25 +26,20 @@ import { KvOutbox } from './kv-outbox.ts';
 import { refusalOf } from './refusal.ts';
 import { PREFILL_ONLY, RUNNING } from './request-slots.ts';
 import { lateBoundary, nextBoundary, runHorizon } from './run-horizon.ts';
-import { Scheduler } from './scheduler.ts';
+import { Scheduler, type SchedulerParts } from './scheduler.ts';
 import { NONE } from './segment-columns.ts';
 import { StepCompletion } from './step-completion.ts';
 import { StepLedger } from './step-ledger.ts';
 
 /** Phases. */
-const IDLE = 0;
-const PENDING = 1;
-const STEP = 2;
-const RUN = 3;
+export const IDLE = 0;
+export const PENDING = 1;
+export const STEP = 2;
+export const RUN = 3;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** The production engine. Throws E_UNSUPPORTED for asyncDepth 2. */
-export function createJumpWorker(parts: WorkerParts): Worker {
-  return new JumpWorker(parts);
-}
-
-/** State of the jumping engine. */
+/** State of the jumping engine; asyncDepth 2 is in async-worker.ts. */
 export class JumpWorker implements Worker {
   readonly index: number;
   readonly config: EngineConfig;
@@ -54,46 +48,37 @@ export class JumpWorker implements Worker {
   nextClass: number = EVENT_CLASS.observe;
   stuck: string | null = null;
   lateBranch: BranchId = NONE;
-  private readonly parts: WorkerParts;
-  private readonly batch = createStepBatch();
-  private readonly run = new DecodeRun();
-  private readonly ids = new IntMap(5);
-  private readonly ledger: StepLedger;
-  private readonly outbox: KvOutbox;
+  protected readonly parts: WorkerParts;
+  protected readonly batch = createStepBatch();
+  protected readonly run = new DecodeRun();
+  protected readonly ids = new IntMap(5);
+  protected readonly ledger: StepLedger;
+  protected readonly outbox: KvOutbox;
   /** Age from which publications may be merged, ms; Infinity = never, and none is late. */
-  private readonly lazyEvents: number;
+  protected readonly lazyEvents: number;
   // Gone and made anew with a crash.
-  private pool: HbmPool;
-  private scheduler: Scheduler;
-  private host: HostTraffic | null;
-  private completion: StepCompletion;
+  protected pool: HbmPool;
+  protected scheduler: Scheduler;
+  protected host: HostTraffic | null;
+  protected completion: StepCompletion;
   /** Step of the run whose end publishes the queued events. */
-  private eventStep = 0;
-  private phase = IDLE;
-  private state: 'up' | 'draining' | 'down' = 'up';
-  private epoch = 0;
-  private nowMs = 0;
+  protected eventStep = 0;
+  protected phase = IDLE;
+  protected state: 'up' | 'draining' | 'down' = 'up';
+  protected epoch = 0;
+  protected nowMs = 0;
   /** Start of the step of a run whose blocks are allocated; NaN outside. */
-  private crossingMs = Number.NaN;
+  protected crossingMs = Number.NaN;
   /** Time of the pending schedule; start and end of the step in flight. */
-  private scheduleMs = 0;
-  private startMs = 0;
-  private endMs = 0;
-  private regime: Regime = 'calibrated';
-  private drainMs = NEVER;
-  private factor = 1;
+  protected scheduleMs = 0;
+  protected startMs = 0;
+  protected endMs = 0;
+  protected regime: Regime = 'calibrated';
+  protected drainMs = NEVER;
+  protected factor = 1;
 
   constructor(parts: WorkerParts) {
     const { config } = parts;
-    if (config.asyncDepth !== 1) {
-      throw new UserError({
-        severity: 'error',
-        code: 'E_UNSUPPORTED',
-        path: 'engine.with.asyncDepth',
-        message: `got ${config.asyncDepth} with stepMode jump, expected 1`,
-        hint: 'Use engine.with.stepMode: reference for asynchronous scheduling',
-      });
-    }
     if (config.hostBlocks > 0 && parts.links === null) throw new Error('jump worker: a host tier needs links');
     this.parts = parts;
     this.index = parts.index;
@@ -125,6 +110,7 @@ export class JumpWorker implements Worker {
     slots.prompt[s] = request.promptTokens;
     slots.limit[s] = Math.min(wanted, room);
     slots.ending[s] = request.outputTokens <= 0 ? PREFILL_ONLY : wanted > room ? 2 : request.stopsEarly ? 1 : 0;
+    slots.unforeseen[s] = request.stopsEarly && wanted < room ? 1 : 0;
     slots.priority[s] = Number.isNaN(request.priority) ? 0 : request.priority;
     slots.arrival[s] = request.arrivalMs;
     this.ids.set(request.id, s);
@@ -135,7 +121,7 @@ export class JumpWorker implements Worker {
   }
 
   /** A request came while a run goes on: the run ends at the next boundary only if the request could be admitted there. */
-  private arriveInRun(tMs: number): void {
+  protected arriveInRun(tMs: number): void {
     const { scheduler, config } = this;
     if (scheduler.budgetLeft <= 0) return;
     if (scheduler.running.count >= config.maxSeqs) {
@@ -258,7 +244,7 @@ export class JumpWorker implements Worker {
     view.kvUsableBlocks = pool.usable;
     view.hostUsedBlocks = this.host === null ? 0 : this.host.tier.filled;
     view.hostBlocks = this.config.hostBlocks;
-    view.stepEndsMs = !this.inFlight ? NEVER : this.phase === STEP ? this.endMs : run.endMs(run.scheduled);
+    view.stepEndsMs = !this.inFlight ? NEVER : this.phase === STEP ? this.endMs : run.endMs(run.ended + 1);
   }
 
   residentBlocks(branch: BranchId, depthBlocks: number): number {
@@ -285,12 +271,17 @@ export class JumpWorker implements Worker {
     return this.pool.bytes + (this.host === null ? 0 : this.host.tier.bytes);
   }
 
+  /** Steps that were scheduled and have not ended; 0 in a run. */
+  protected get outstanding(): number {
+    return this.phase === STEP ? 1 : 0;
+  }
+
   /** Whether a step is in flight. */
-  private get inFlight(): boolean {
+  protected get inFlight(): boolean {
     return this.phase === STEP || (this.phase === RUN && this.run.scheduled > this.run.ended);
   }
 
-  private newPool(): HbmPool {
+  protected newPool(): HbmPool {
     const { config, branches, sink, index } = this.parts;
     const pool = new HbmPool(branches, config.blocks - 1, this.outbox, this.counters);
     pool.watcher = {
@@ -301,15 +292,19 @@ export class JumpWorker implements Worker {
     return pool;
   }
 
-  private newScheduler(): Scheduler {
+  protected newScheduler(): Scheduler {
     const { config, branches, sink } = this.parts;
-    const scheduler = new Scheduler({ config, branches, pool: this.pool, sink, counters: this.counters });
+    const scheduler = this.createScheduler({ config, branches, pool: this.pool, sink, counters: this.counters });
     scheduler.lastEndMs = Number.NaN;
     scheduler.onFailed = (s, nowMs) => this.completion.endLoose(s, nowMs, 'failed', 'kv_exhausted');
     return scheduler;
   }
 
-  private newHost(): HostTraffic | null {
+  protected createScheduler(parts: SchedulerParts): Scheduler {
+    return new Scheduler(parts);
+  }
+
+  protected newHost(): HostTraffic | null {
     const { config, branches, sink, links, index } = this.parts;
     if (config.hostBlocks <= 0 || !config.prefixCaching) return null;
     const { counters, outbox, pool, scheduler } = this;
@@ -318,13 +313,13 @@ export class JumpWorker implements Worker {
     return host;
   }
 
-  private newCompletion(): StepCompletion {
+  protected newCompletion(): StepCompletion {
     const { config, counters, scheduler, host, ids } = this;
     return new StepCompletion({ config, counters, sink: this.parts.sink, scheduler, host, ids });
   }
 
   /** Commits the next own effect. */
-  private takeEffect(): void {
+  protected takeEffect(): void {
     const atMs = this.nextMs;
     const isRun = this.phase === RUN;
     if (isRun) this.materialise(atMs, this.nextClass);
@@ -344,12 +339,12 @@ export class JumpWorker implements Worker {
   }
 
   /** Events that occurred outside a step go out at once; else with the step in flight. */
-  private showEvents(tMs: number): void {
+  protected showEvents(tMs: number): void {
     if (!this.inFlight) this.outbox.publish(tMs);
-    else if (this.phase === RUN && this.outbox.count > 0) this.eventStep = this.run.scheduled;
+    else if (this.phase === RUN && this.outbox.count > 0) this.eventStep = this.run.ended + 1;
   }
 
-  private schedule(tMs: number): void {
+  protected schedule(tMs: number): void {
     const { scheduler, counters, pool } = this;
     const { decode } = scheduler;
     this.phase = IDLE;
@@ -371,15 +366,21 @@ export class JumpWorker implements Worker {
       this.outbox.publish(tMs);
       if (!scheduler.disturbed) break;
     }
-    counters.segmentsTouched = pool.touched + (this.host === null ? 0 : this.host.tier.touched);
+    this.noteProgress();
+  }
+
+  /** After a schedule(): counts, and whether the worker can go on by itself. */
+  protected noteProgress(): void {
+    const { scheduler, pool } = this;
+    this.counters.segmentsTouched = pool.touched + (this.host === null ? 0 : this.host.tier.touched);
     const hopeful = scheduler.requests === 0 || this.phase >= STEP || (this.host !== null && this.host.inFlight > 0);
     this.stuck = hopeful ? null : scheduler.holding.count > 0 ? 'restore-wedge' : 'blocked';
   }
 
   /** Executes the step that the scheduler decided; the decode set has counted it already. */
-  private beginStep(tMs: number): void {
+  protected beginStep(tMs: number): void {
     const { scheduler, batch } = this;
-    fillBatch(batch, scheduler);
+    fillBatch(batch, scheduler, scheduler.items);
     this.ledger.blocked(scheduler.blocked, 1);
     const stepMs = this.parts.timer.stepMs(batch);
     this.regime = this.parts.timer.regime;
@@ -390,7 +391,7 @@ export class JumpWorker implements Worker {
   }
 
   /** Starts a run; its first step is decided and counted by the decode set. */
-  private beginRun(tMs: number): void {
+  protected beginRun(tMs: number): void {
     const { scheduler, run } = this;
     const { decode } = scheduler;
     const n = decode.count;
@@ -410,7 +411,7 @@ export class JumpWorker implements Worker {
   }
 
   /** Commits the effects of the run up to (tMs, eventClass); the end of its last step is left to {@link complete}. */
-  private materialise(tMs: number, eventClass: number): void {
+  protected materialise(tMs: number, eventClass: number): void {
     const { run, outbox } = this;
     const ended = run.stepsBy(tMs);
     let wanted = ended + 1;
@@ -425,7 +426,7 @@ export class JumpWorker implements Worker {
   }
 
   /** Schedule-time effects of the steps before `wanted`; what was due by `oldMs` may go into one batch. */
-  private scheduleInRun(wanted: number, oldMs: number): void {
+  protected scheduleInRun(wanted: number, oldMs: number): void {
     const { run, scheduler, pool, outbox } = this;
     const { decode } = scheduler;
     let k = run.scheduled;
@@ -457,17 +458,17 @@ export class JumpWorker implements Worker {
   }
 
   /** The end of a step inside the run, never passed by unseen if a member completed a block in it. */
-  private offerInRun(ended: number): void {
-    const { run, scheduler, outbox, config } = this;
+  protected offerInRun(ended: number): void {
+    const { run, scheduler, outbox } = this;
     const { decode } = scheduler;
-    if (run.scheduled !== ended || decode.phaseCount[decode.iter % config.blockTokens] === 0) return;
+    if (run.scheduled !== ended || decode.phaseCount[decode.completing] === 0) return;
     const atMs = run.endMs(ended);
     this.completion.offerInRun(atMs);
     if (outbox.count > 0) this.eventStep = ended;
   }
 
   /** Ends a run at the first boundary at or after tMs, up to which it is committed. */
-  private cut(tMs: number): void {
+  protected cut(tMs: number): void {
     const { run, scheduler } = this;
     this.count();
     const { ended } = run;
@@ -485,19 +486,19 @@ export class JumpWorker implements Worker {
   }
 
   /** Brings the counters and token gaps of a run up to its committed steps. */
-  private count(): void {
+  protected count(): void {
     this.ledger.blockedInRun(this.run, this.scheduler.blocked);
     this.ledger.run(this.run, this.run.ended);
   }
 
   /** From the next schedule() of the run on, the waiting loop ends for another reason. */
-  private changeBlocked(reason: number): void {
+  protected changeBlocked(reason: number): void {
     this.ledger.blockedInRun(this.run, this.scheduler.blocked);
     this.scheduler.blocked = reason;
   }
 
   /** The step in flight, or the last one of the run, ends. */
-  private complete(tMs: number): void {
+  protected complete(tMs: number): void {
     const { scheduler } = this;
     if (this.phase === RUN) {
       this.count();
@@ -513,12 +514,12 @@ export class JumpWorker implements Worker {
   }
 
   /** Crash, or the end of a drain: everything that lives here ends, the tiers are gone. */
-  private stop(tMs: number, status: EndStatus, reason: string): void {
+  protected stop(tMs: number, status: EndStatus, reason: string): void {
     const { scheduler, ids } = this;
     const { slots } = scheduler;
     this.host?.cancelAll(tMs);
     if (this.phase === RUN) this.cut(tMs);
-    const lag = this.phase === STEP ? 1 : 0;
+    const lag = this.outstanding;
     const live: number[] = [];
     ids.forEach((_id, s) => {
       live.push(s);
@@ -542,13 +543,13 @@ export class JumpWorker implements Worker {
   }
 
   /** schedule() at (tMs, 8) if no step is in flight. */
-  private wake(tMs: number): void {
+  protected wake(tMs: number): void {
     if (this.phase >= STEP || this.scheduler.requests === 0) return;
     this.phase = PENDING;
     this.scheduleMs = tMs;
   }
 
-  private passTime(tMs: number): void {
+  protected passTime(tMs: number): void {
     const { scheduler } = this;
     if (tMs < this.nowMs) throw new Error(`worker ${this.index}: time goes back from ${this.nowMs} to ${tMs}`);
     if (this.phase < STEP && scheduler.waiting.count + scheduler.holding.count > 0) this.counters.waitingMs += tMs - this.nowMs;
@@ -556,7 +557,7 @@ export class JumpWorker implements Worker {
   }
 
   /** Steps of the run up to its next own effect. */
-  private boundary(): number {
+  protected boundary(): number {
     const { run, outbox, scheduler } = this;
     const { membersOffer } = this.completion;
     const next = nextBoundary(run, this.eventStep, scheduler, outbox, membersOffer);
@@ -567,7 +568,7 @@ export class JumpWorker implements Worker {
   }
 
   /** Finds the next own effect. */
-  private refresh(): void {
+  protected refresh(): void {
     let ms = NEVER;
     let eventClass: number = EVENT_CLASS.observe;
     this.lateBranch = NONE;

@@ -56,6 +56,10 @@ export class RequestSlots {
   /** Segment of the host tier near the last offered block. */
   hostHint = new Int32Array(16);
   stores = new Int32Array(16);
+  /** Asynchronous scheduling: tokens sampled but not known yet; last token in flight; the end is a stop token that nobody foresees. */
+  placeholders = new Uint8Array(16);
+  isEnding = new Uint8Array(16);
+  unforeseen = new Uint8Array(16);
   /** Schedule() call that gave this slot tokens. */
   stamp = new Float64Array(16);
   next = new Int32Array(16);
@@ -86,6 +90,8 @@ export class RequestSlots {
     this.offered[s] = 0;
     this.hostHint[s] = NONE;
     this.stores[s] = 0;
+    this.placeholders[s] = 0;
+    this.isEnding[s] = 0;
     this.stamp[s] = 0;
     return s;
   }

@@ -2,6 +2,7 @@
  * How far a run may go without the scheduler, and how far without anybody looking.
  * Source: engine specification 6.1, 6.2; worker port (lateness of publication).
  */
+import { BRANCH_PRIVATE } from '../../../control/blocks.ts';
 import type { EngineConfig } from '../worker.ts';
 import { BY_BUDGET, BY_GATE, BY_ISL_GATE, BY_RESERVED, BY_WATERMARK } from './blocked.ts';
 import type { DecodeRun } from './decode-run.ts';
@@ -19,18 +20,40 @@ export function runHorizon(scheduler: Scheduler, completion: StepCompletion, con
   if (steps > 1) steps = 1 + decode.stepsWithNeed(pool.free, steps - 1);
   if (blocked === BY_GATE || blocked === BY_ISL_GATE || blocked === BY_BUDGET) {
     // Without chunking the reason depends on the head's hits, which evictions shorten.
-    steps = config.chunkedPrefill ? scheduler.gateHorizon(steps) : 1;
+    steps = config.chunkedPrefill ? gateHorizon(scheduler, steps, config.blockTokens) : 1;
     if (scheduler.evictionHelps && steps > 1) steps = 1 + decode.stepsWithNeed(pool.hashless, steps - 1);
   }
   if (scheduler.lookedUp && steps > 1) {
     if (scheduler.pendingBelow || config.storeThreshold > 1 || config.onboard === 'cheaper') return 1;
     // Every offer to the host tier moves its order, which the next look-up would see.
     if (completion.membersOffer) {
-      if (decode.phaseCount[decode.iter % config.blockTokens] !== 0) return 1;
+      if (decode.phaseCount[decode.completing] !== 0) return 1;
       steps = Math.min(steps, 1 + decode.stepsToCompletion(steps - 1));
     }
   }
   return steps;
+}
+
+/**
+ * Number of steps, at most `horizon`, that a run may make while the head of the queue fails a gate: up to the step in which a member
+ * would commit the block that ends the head's cached prefix. The first step is decided already, and counted by the set.
+ */
+function gateHorizon(scheduler: Scheduler, horizon: number, blockTokens: number): number {
+  const { decode, slots, branches, waiting, running, pool } = scheduler;
+  if (decode.sharedWriters === 0 || waiting.count === 0) return horizon;
+  const s = waiting.head;
+  const leaf = slots.leaf[s]!;
+  const depth = Math.floor((slots.prompt[s]! + slots.out[s]! - 1) / blockTokens);
+  const missing = pool.match(leaf, depth, depth);
+  if (missing >= depth || (branches.flags[branches.at(leaf, missing + 1)]! & BRANCH_PRIVATE) !== 0) return horizon;
+  let most = horizon;
+  for (let m = running.head; m !== NONE; m = slots.next[m]!) {
+    if (!decode.has(m) || decode.shared[m] === 0) continue;
+    const steps = (missing + 1) * blockTokens - decode.computed(m) + decode.lag;
+    if (steps <= 0 || steps >= most) continue;
+    if (branches.commonDepth(slots.leaf[m]!, missing + 1, leaf, missing + 1) > missing) most = steps;
+  }
+  return most;
 }
 
 /**
@@ -54,7 +77,7 @@ function otherBoundary(run: DecodeRun, scheduler: Scheduler, membersOffer: boole
   if (left > 0 && decode.sharedWriters > 0) next = Math.min(next, run.scheduled + decode.stepsToCompletion(left));
   if (membersOffer) {
     // The step in flight may be one that completes a block.
-    const inFlight = run.scheduled > run.ended && decode.phaseCount[decode.iter % decode.blockTokens] !== 0;
+    const inFlight = run.scheduled > run.ended && decode.phaseCount[decode.completing] !== 0;
     next = Math.min(next, inFlight ? run.scheduled : run.scheduled + decode.stepsToCompletion(left));
   }
   return next;

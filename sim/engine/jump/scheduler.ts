@@ -36,7 +36,7 @@ export class Scheduler {
   readonly waiting = new SlotList(this.slots);
   /** Requests that wait and hold KV: restoring, or restored and not admitted yet. */
   readonly holding = new SlotList(this.slots);
-  readonly items = new StepItems();
+  items = new StepItems();
   blocked = NOT_BLOCKED;
   /**
    * The head asks for the blocks of one chunk and for its idle hits: it asks for less once an eviction cuts its cached prefix.
@@ -60,19 +60,21 @@ export class Scheduler {
   onFailed: (s: number, nowMs: number) => void = () => {};
   readonly pool: HbmPool;
   readonly bulk: BulkCrossing;
-  private readonly loose = new LooseSlots(this.slots);
+  protected readonly loose = new LooseSlots(this.slots);
   private orders = 0;
   private tags = 0;
   private stamps = 0;
-  private nowMs = 0;
+  /** Requests behind the present one that the running loop skips: it has lost count by a victim before it that had got nothing. */
+  private passedOver = 0;
+  protected nowMs = 0;
   private threshold = 0;
-  private budget = 0;
-  private readonly config: EngineConfig;
-  private readonly branches: BranchTable;
+  protected budget = 0;
+  protected readonly config: EngineConfig;
+  readonly branches: BranchTable;
   private readonly sink: WorkerSink;
   private readonly counters: WorkerCounters;
-  private readonly bs: number;
-  private readonly caching: boolean;
+  protected readonly bs: number;
+  protected readonly caching: boolean;
   private readonly fcfs: boolean;
   private readonly wm: number;
 
@@ -87,7 +89,7 @@ export class Scheduler {
     this.caching = config.prefixCaching;
     this.fcfs = config.policy === 'fcfs';
     this.wm = Math.floor(config.watermark * config.blocks);
-    this.decode = new DecodeSet(this.slots, config.blockTokens);
+    this.decode = new DecodeSet(this.slots, config.blockTokens, config.asyncDepth - 1);
     this.bulk = new BulkCrossing(this.slots, this.decode, this.pool, this.branches, this.caching);
   }
 
@@ -128,7 +130,12 @@ export class Scheduler {
     return Math.max(longPrefillThreshold, Math.floor(maxBatchedTokens / Math.max(requests, 1)));
   }
 
-  private capped(tokens: number): number {
+  /** Tokens that a loose request with `c` of them in KV asks for. */
+  protected wanted(s: number, c: number): number {
+    return this.capped(this.slots.prompt[s]! + this.slots.out[s]! - c);
+  }
+
+  protected capped(tokens: number): number {
     const t = this.threshold;
     return t > 0 && t < tokens ? t : tokens;
   }
@@ -145,7 +152,7 @@ export class Scheduler {
       for (let i = 0; i < this.loose.count && budget > 0; i++) {
         const s = loose[i]!;
         const c = slots.computed[s]!;
-        const n = Math.min(this.capped(slots.prompt[s]! + slots.out[s]! - c), budget);
+        const n = Math.min(this.wanted(s, c), budget);
         const blocks = Math.ceil((c + n) / this.bs) - slots.held[s]!;
         if (blocks > 0) need += blocks;
         budget -= n;
@@ -162,7 +169,8 @@ export class Scheduler {
     for (let i = 0; i < this.loose.count && this.budget > 0; i++) {
       const s = loose[i]!;
       const c = slots.computed[s]!;
-      this.giveLoose(s, c, Math.min(this.capped(slots.prompt[s]! + slots.out[s]! - c), this.budget));
+      const n = Math.min(this.wanted(s, c), this.budget);
+      if (n > 0) this.giveLoose(s, c, n);
     }
   }
 
@@ -174,8 +182,8 @@ export class Scheduler {
       this.pool.take(blocks);
       slots.held[s]! += blocks;
     }
-    this.enterFull(s, c + n);
-    this.items.add(s, n);
+    this.enterFull(s, Math.min(c + n, slots.prompt[s]! + slots.out[s]!));
+    this.items.add(s, n, c);
     this.budget -= n;
   }
 
@@ -183,7 +191,8 @@ export class Scheduler {
   crossDecode(): void {
     const { decode, pool } = this;
     const i = decode.iter % this.bs;
-    const j = i + 1 === this.bs ? 0 : i + 1;
+    const after = i + 1 - decode.lag;
+    const j = after === this.bs ? 0 : after;
     const needs = decode.phaseCount[i]!;
     let entering = this.caching ? decode.phaseHead[j]! : NONE;
     if (needs <= pool.hashless) {
@@ -207,7 +216,7 @@ export class Scheduler {
   /** The block that a member completes in the step starting now enters the cache. */
   private enterMember(s: number): void {
     const { slots, pool, branches } = this;
-    const block = (this.decode.computed(s) + 1) / this.bs - 1;
+    const block = (this.decode.computed(s) + 1 - this.decode.lag) / this.bs - 1;
     let branch = slots.leaf[s]!;
     let start = branches.start[branch]!;
     if (block < start) {
@@ -220,7 +229,7 @@ export class Scheduler {
     if (pool.copyBlocks > copies && slots.tag[s] === 0) slots.tag[s] = ++this.tags;
   }
 
-  private enterFull(s: number, tokens: number): void {
+  enterFull(s: number, tokens: number): void {
     if (!this.caching) return;
     const { slots } = this;
     const full = Math.floor(tokens / this.bs);
@@ -234,20 +243,26 @@ export class Scheduler {
   private scheduleEach(): void {
     const { slots, running, decode, pool } = this;
     const stamp = ++this.stamps;
+    this.passedOver = 0;
     let s = running.head;
     while (s !== NONE && this.budget > 0) {
       const member = decode.has(s);
       const c = member ? decode.computed(s) : slots.computed[s]!;
-      const n = member ? 1 : Math.min(this.capped(slots.prompt[s]! + slots.out[s]! - c), this.budget);
+      const n = member ? 1 : Math.min(this.wanted(s, c), this.budget);
+      if (n <= 0) {
+        s = slots.next[s]!;
+        continue;
+      }
       const blocks = Math.ceil((c + n) / this.bs) - (member ? Math.ceil(c / this.bs) : slots.held[s]!);
       if (blocks > pool.free && !this.makeRoom(s, blocks, stamp)) break;
       if (member) {
         if (blocks > 0) pool.take(blocks);
-        if (this.caching && (c + 1) % this.bs === 0) this.enterMember(s);
+        if (this.caching && (c + 1 - decode.lag) % this.bs === 0) this.enterMember(s);
         this.budget--;
       } else this.giveLoose(s, c, n);
       slots.stamp[s] = stamp;
       s = slots.next[s]!;
+      for (; this.passedOver > 0 && s !== NONE; this.passedOver--) s = slots.next[s]!;
     }
     this.loosenUnscheduled(stamp);
   }
@@ -260,6 +275,7 @@ export class Scheduler {
       const victim = this.fcfs ? running.tail : this.worstPriority();
       const scheduled = slots.stamp[victim] === stamp;
       if (scheduled) this.refund(victim);
+      else if (slots.order[victim]! < slots.order[s]!) this.passedOver++;
       this.preempt(victim, scheduled);
       if (victim === s) return false;
     }
@@ -286,8 +302,7 @@ export class Scheduler {
 
   private preempt(s: number, scheduled: boolean): void {
     const { slots } = this;
-    if (this.decode.has(s)) this.leaveDecode(s, 0, scheduled ? 1 : 0);
-    else this.loose.remove(s);
+    this.preemptOutput(s, scheduled ? 1 : 0);
     this.running.remove(s);
     this.releaseBlocks(s);
     slots.computed[s] = 0;
@@ -300,9 +315,20 @@ export class Scheduler {
       const flushMs = this.host.flush(s, this.nowMs);
       if (flushMs > this.flushMs) this.flushMs = flushMs;
     }
-    if (Math.ceil((slots.prompt[s]! + slots.out[s]!) / this.bs) > this.pool.usable) this.onFailed(s, this.nowMs);
+    if (this.isHopeless(s)) this.onFailed(s, this.nowMs);
     else if (this.fcfs) this.waiting.insert(s, NONE);
     else this.waiting.insertByKey(s);
+  }
+
+  /** Whether the known tokens can never fit. */
+  isHopeless(s: number): boolean {
+    return Math.ceil((this.slots.prompt[s]! + this.slots.out[s]!) / this.bs) > this.pool.usable;
+  }
+
+  /** Takes a victim out of decode set or loose requests; `ahead` as in {@link leaveDecode}. */
+  protected preemptOutput(s: number, ahead: number): void {
+    if (this.decode.has(s)) this.leaveDecode(s, 0, ahead);
+    else this.loose.remove(s);
   }
 
   /**
@@ -328,9 +354,14 @@ export class Scheduler {
     if (decode.count === 0) return;
     for (let s = running.head; s !== NONE; s = slots.next[s]!) {
       if (slots.stamp[s] === stamp || !decode.has(s)) continue;
-      this.leaveDecode(s, 0, 0);
-      this.loose.add(s);
+      this.loosen(s);
     }
+  }
+
+  /** A member that gets nothing this time is handled one by one. */
+  protected loosen(s: number): void {
+    this.leaveDecode(s, 0, 0);
+    this.loose.add(s);
   }
 
   /** Frees every block of a request, tail first. */
@@ -489,28 +520,6 @@ export class Scheduler {
     return Math.max(blocks, 0);
   }
 
-  /**
-   * Number of steps, at most `horizon`, that a run may make while the head of the queue fails a gate: up to the step in which a
-   * member would commit the block that ends the head's cached prefix. The first step is decided already.
-   */
-  gateHorizon(horizon: number): number {
-    const { decode, slots, branches, waiting } = this;
-    if (decode.sharedWriters === 0 || waiting.count === 0) return horizon;
-    const s = waiting.head;
-    const leaf = slots.leaf[s]!;
-    const depth = Math.floor((slots.prompt[s]! + slots.out[s]! - 1) / this.bs);
-    const missing = this.pool.match(leaf, depth, depth);
-    if (missing >= depth || (branches.flags[branches.at(leaf, missing + 1)]! & BRANCH_PRIVATE) !== 0) return horizon;
-    for (let m = this.running.head; m !== NONE; m = slots.next[m]!) {
-      if (!decode.has(m) || decode.shared[m] === 0) continue;
-      // The set has counted the first step already.
-      const steps = (missing + 1) * this.bs - decode.computed(m);
-      if (steps <= 0 || steps >= horizon) continue;
-      if (branches.commonDepth(slots.leaf[m]!, missing + 1, leaf, missing + 1) > missing) horizon = steps;
-    }
-    return horizon;
-  }
-
   /** Gates of engine specification 2.4 for a request with `hit` blocks, matched or held. */
   private testGates(length: number, target: number, hit: number, idle: number, reserved: number): number {
     const free = this.pool.free;
@@ -534,7 +543,7 @@ export class Scheduler {
     slots.order[s] = ++this.orders;
     this.running.push(s);
     this.loose.add(s);
-    this.items.add(s, n);
+    this.items.add(s, n, computed);
     this.budget -= n;
     counters.admissions++;
     const first = slots.preemptions[s] === 0;

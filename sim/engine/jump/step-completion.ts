@@ -28,17 +28,17 @@ export class StepCompletion {
   readonly aborts: number[] = [];
   /** Some running request has blocks that found no room in the host tier: it offers them after every step. */
   owing = false;
-  private readonly config: EngineConfig;
-  private readonly counters: WorkerCounters;
-  private readonly sink: WorkerSink;
-  private readonly scheduler: Scheduler;
-  private readonly host: HostTraffic | null;
-  private readonly ids: IntMap;
-  private readonly oddGaps: number[] = [];
+  protected readonly config: EngineConfig;
+  protected readonly counters: WorkerCounters;
+  protected readonly sink: WorkerSink;
+  protected readonly scheduler: Scheduler;
+  protected readonly host: HostTraffic | null;
+  protected readonly ids: IntMap;
+  protected readonly oddGaps: number[] = [];
   /** Next member of the phase that completed a block. */
   private offering = NONE;
-  private previousMs = 0;
-  private inStep = 0;
+  protected previousMs = 0;
+  protected inStep = 0;
 
   constructor(parts: CompletionParts) {
     this.config = parts.config;
@@ -96,13 +96,13 @@ export class StepCompletion {
     for (let s = this.offering; s !== NONE; s = this.scheduler.decode.next[s]!) this.offerMember(s, tMs);
   }
 
-  private beginOffers(): void {
+  protected beginOffers(): void {
     const { decode } = this.scheduler;
-    this.offering = this.membersOffer && decode.count > 0 ? decode.phaseHead[decode.iter % this.config.blockTokens]! : NONE;
+    this.offering = this.membersOffer && decode.count > 0 ? decode.phaseHead[decode.completing]! : NONE;
   }
 
   /** Members admitted before `order`: offers of completed blocks, and ends. */
-  private visitMembers(order: number, tMs: number): void {
+  protected visitMembers(order: number, tMs: number): void {
     const { decode, slots } = this.scheduler;
     for (;;) {
       let s = decode.first;
@@ -115,12 +115,12 @@ export class StepCompletion {
         if (o !== s) continue;
       }
       if (s === NONE || slots.order[s]! >= order) return;
-      this.finish(s, tMs);
+      this.memberDone(s, tMs);
     }
   }
 
   /** The slow way: every running request in order. */
-  private visitEach(tMs: number): void {
+  protected visitEach(tMs: number): void {
     const { scheduler, counters } = this;
     const { slots, decode, running } = scheduler;
     this.owing = false;
@@ -138,23 +138,23 @@ export class StepCompletion {
     while (at < scheduler.items.count) counters.wastedTokens += scheduler.items.tokens[at++]!;
   }
 
-  private offerMember(s: number, tMs: number): void {
-    if (this.host !== null && !this.host.offer(s, this.scheduler.decode.computed(s), tMs)) this.owing = true;
+  protected offerMember(s: number, tMs: number): void {
+    const { decode } = this.scheduler;
+    if (this.host !== null && !this.host.offer(s, decode.computed(s) - decode.lag, tMs)) this.owing = true;
   }
 
   /** Output of n tokens of a loose request. */
   private item(s: number, n: number, tMs: number): void {
     const { scheduler } = this;
     const { slots } = scheduler;
-    const samples = this.compute(s, n);
+    const from = slots.computed[s]!;
+    const end = from + n;
+    this.book(s, from, end);
+    slots.computed[s] = end;
+    const samples = end === slots.prompt[s]! + slots.out[s]!;
     if (samples) {
-      const out = ++slots.out[s]!;
-      if (slots.ending[s] !== PREFILL_ONLY) {
-        if (out === 1) this.sink.firstToken(slots.id[s]!, tMs);
-        else if (slots.lastToken[s] === this.previousMs) this.inStep++;
-        else this.oddGaps.push(tMs - slots.lastToken[s]!);
-        slots.lastToken[s] = tMs;
-      }
+      slots.out[s]!++;
+      this.deliver(s, tMs);
     }
     if (this.host !== null && !this.host.offer(s, slots.computed[s]!, tMs)) this.owing = true;
     if (!samples) return;
@@ -162,12 +162,20 @@ export class StepCompletion {
     else scheduler.joinDecode(s);
   }
 
-  /** Books n computed tokens of a loose request. Returns whether it now samples. */
-  private compute(s: number, n: number): boolean {
+  /** Tells of the token that a loose request just got. */
+  protected deliver(s: number, tMs: number): void {
+    const { slots } = this.scheduler;
+    if (slots.ending[s] === PREFILL_ONLY) return;
+    if (slots.out[s] === 1) this.sink.firstToken(slots.id[s]!, tMs);
+    else if (slots.lastToken[s] === this.previousMs) this.inStep++;
+    else this.oddGaps.push(tMs - slots.lastToken[s]!);
+    slots.lastToken[s] = tMs;
+  }
+
+  /** Counts tokens [from, end) of a loose request as computed. */
+  protected book(s: number, from: number, end: number): void {
     const { counters } = this;
     const { slots } = this.scheduler;
-    const from = slots.computed[s]!;
-    const end = from + n;
     const done = slots.doneTo[s]!;
     const fresh = done > from ? Math.min(done, end) : from;
     const prompt = slots.prompt[s]!;
@@ -176,12 +184,10 @@ export class StepCompletion {
     counters.prefillTokens += prefillEnd - fresh;
     counters.decodeTokens += end - prefillEnd;
     if (end > done) slots.doneTo[s] = end;
-    slots.computed[s] = end;
-    return end === prompt + slots.out[s]!;
   }
 
   /** Aborts that came while the step was in flight: its output for them is lost. */
-  private endAborted(tMs: number): void {
+  protected endAborted(tMs: number): void {
     const { scheduler, counters } = this;
     for (const id of this.aborts) {
       const s = this.ids.get(id);
@@ -197,8 +203,18 @@ export class StepCompletion {
     this.aborts.length = 0;
   }
 
-  private finish(s: number, tMs: number): void {
-    this.end(s, tMs, 'finished', ENDINGS[this.scheduler.slots.ending[s]!]!, 0);
+  /** A member has taken part in its last step. */
+  protected memberDone(s: number, tMs: number): void {
+    this.finish(s, tMs);
+  }
+
+  protected finish(s: number, tMs: number): void {
+    this.endRegularly(s, tMs, 0);
+  }
+
+  /** `lag` as in {@link end}. */
+  protected endRegularly(s: number, tMs: number, lag: number): void {
+    this.end(s, tMs, 'finished', ENDINGS[this.scheduler.slots.ending[s]!]!, lag);
   }
 
   /** Terminal state of a request that is in a queue or running. `lag` = 1 if it loses the token of the step in flight. */

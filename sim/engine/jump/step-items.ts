@@ -2,20 +2,23 @@
 import type { RequestSlots } from './request-slots.ts';
 import { NONE } from './segment-columns.ts';
 
-/** Items of one step in scheduled order: slot (NONE = aborted meanwhile) and number of tokens. */
+/** Items of one step in scheduled order: slot (NONE = aborted meanwhile), number of tokens, and tokens with KV before it. */
 export class StepItems {
   slot: Int32Array<ArrayBuffer> = new Int32Array(16);
   tokens: Int32Array<ArrayBuffer> = new Int32Array(16);
+  from: Int32Array<ArrayBuffer> = new Int32Array(16);
   count = 0;
 
-  add(s: number, n: number): void {
+  add(s: number, n: number, from: number): void {
     const at = this.count++;
     if (at === this.slot.length) {
       this.slot = doubled(this.slot);
       this.tokens = doubled(this.tokens);
+      this.from = doubled(this.from);
     }
     this.slot[at] = s;
     this.tokens[at] = n;
+    this.from[at] = from;
   }
 
   /** Takes the item of a slot out and returns its tokens. */
@@ -25,6 +28,7 @@ export class StepItems {
     const n = this.tokens[at]!;
     this.slot.copyWithin(at, at + 1, this.count);
     this.tokens.copyWithin(at, at + 1, this.count);
+    this.from.copyWithin(at, at + 1, this.count);
     this.count--;
     return n;
   }

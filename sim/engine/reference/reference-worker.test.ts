@@ -439,17 +439,3 @@ describe('lifecycle', () => {
     expect(calls(run(p, inputs), 'ended')).toEqual([[38, 0, 'finished', 3, 'length']]);
   });
 });
-
-describe('asynchronous scheduling', () => {
-  it('schedules an arrival of the time at which the last request ended, while its wasted step goes on', () => {
-    const p = new Prompts(4);
-    const first = p.request({ promptTokens: 4, outputTokens: 2, stopsEarly: true });
-    const second = p.request({ promptTokens: 4, outputTokens: 1 });
-    const done = run(p, [submit(0, first), submit(20, second)], { asyncDepth: 2 });
-    expect(done.sink.times('ended', 0)).toEqual([20]);
-    // The wasted step takes [20, 30); the arrival is admitted beside it and runs next.
-    expect(done.sink.times('admitted', 1)).toEqual([20]);
-    expect(done.sink.times('ended', 1)).toEqual([40]);
-    expect(done.counters.wastedTokens).toBe(1);
-  });
-});
