@@ -38,6 +38,16 @@ export interface CacheControl {
   readonly ttlMs: Millis;
 }
 
+/** One `kv.retain` directive in normal form: a level for blocks [fromBlocks, toBlocks) of the prompt. */
+export interface RetainRange {
+  readonly fromBlocks: Blocks;
+  readonly toBlocks: Blocks;
+  /** 0..100; the engine's default level releases. */
+  readonly priority: number;
+  /** null = without end. */
+  readonly durationMs: Millis | null;
+}
+
 /** Hints in normal form (router specification 1.2). Absent fields were not given. */
 export interface AgentHints {
   /** -2^31..2^31-1, higher = sooner. */
@@ -48,6 +58,7 @@ export interface AgentHints {
   readonly osl?: Tokens;
   readonly speculativePrefill?: boolean;
   readonly cacheControl?: readonly CacheControl[];
+  readonly retain?: readonly RetainRange[];
   /** The client declares how long its next pause will be. */
   readonly declaredPauseMs?: Millis;
 }

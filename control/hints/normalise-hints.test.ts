@@ -76,6 +76,7 @@ describe('normaliseHints', () => {
           { blockIndex: 1, ttlMs: 600_000 },
           { blockIndex: 5, ttlMs: 60_000 },
         ],
+        retain: [{ fromBlocks: 0, toBlocks: 6, priority: 80, durationMs: 60_000 }],
       },
       drops: [],
     });

@@ -1,9 +1,9 @@
 /** From what clients send to one normal form: {@link AgentHints}, and a list of what was not used and why. */
-import type { AgentHints, CacheControl, Millis, Tokens } from '../ports.ts';
+import type { AgentHints, CacheControl, Millis, RetainRange, Tokens } from '../ports.ts';
 import { type CacheControlMark, cacheControls } from './cache-control.ts';
 import type { CacheTtlMode } from './cache-ttl.ts';
 import { type HintDrop, integerHint, members } from './hint-drop.ts';
-import { parseRetainEnvelope, retainControls } from './retain-envelope.ts';
+import { parseRetainEnvelope, retainControls, retainRanges } from './retain-envelope.ts';
 
 const MIN_INT32 = -0x8000_0000;
 const MAX_INT32 = 0x7fff_ffff;
@@ -42,6 +42,7 @@ export function normaliseHints(raw: RawHints, context: HintContext): NormalisedH
   if (raw.nvext !== undefined && nvext === undefined) drops.push({ field: 'nvext', reason: 'wrong_type' });
   const agent = nvext?.['agent_hints'];
   if (agent !== undefined) agentHints(agent, hints, drops);
+  const ranges: RetainRange[] = [];
   const controls: CacheControl[] = [
     ...cacheControls(raw.cacheControl ?? [], context.blockTokens, context.cacheTtlMode ?? 'dynamo-1.0', drops),
   ];
@@ -49,9 +50,12 @@ export function normaliseHints(raw: RawHints, context: HintContext): NormalisedH
     const envelope = parseRetainEnvelope(raw.envelope);
     for (const outcome of envelope.outcomes) if (outcome.drop !== undefined) drops.push(outcome.drop);
     if (envelope.malformed !== undefined) drops.push(envelope.malformed);
-    for (const action of envelope.actions)
+    for (const action of envelope.actions) {
       controls.push(...retainControls(action.directives, context.blockTokens, context.promptTokens, drops));
+      ranges.push(...retainRanges(action.directives, context.blockTokens, context.promptTokens));
+    }
   }
+  if (ranges.length > 0) hints.retain = ranges;
   if (controls.length > 0) hints.cacheControl = controls;
   return Object.keys(hints).length === 0 ? { drops } : { hints, drops };
 }

@@ -3,7 +3,7 @@
  * dropped as a whole, a bad action only itself. Source: retention specification 3.4; vllm-project/vllm#53423 (merge state of
  * `kv.retain` unverified).
  */
-import type { CacheControl, KvAction, Millis, Tokens } from '../ports.ts';
+import type { CacheControl, KvAction, Millis, RetainRange, Tokens } from '../ports.ts';
 import { type HintDrop, type HintDropReason, members } from './hint-drop.ts';
 
 /** Part of a prompt, or the output, with its priority. */
@@ -179,6 +179,20 @@ export function retainControls(
     else controls.push({ blockIndex, ttlMs: durationMs });
   }
   return controls;
+}
+
+/**
+ * Directives as levels of block ranges: starts and ends rounded down to blocks, so that no partial block is kept (retention
+ * specification 3.1). Ranges of less than a block and of the output are left out.
+ */
+export function retainRanges(directives: readonly RetainDirective[], blockTokens: Tokens, promptTokens: Tokens): readonly RetainRange[] {
+  const ranges: RetainRange[] = [];
+  for (const { startTokens, endTokens, coversOutput, priority, durationMs } of directives) {
+    const fromBlocks = Math.floor(startTokens / blockTokens);
+    const toBlocks = Math.floor(Math.min(endTokens ?? promptTokens, promptTokens) / blockTokens);
+    if (!coversOutput && toBlocks > fromBlocks) ranges.push({ fromBlocks, toBlocks, priority, durationMs });
+  }
+  return ranges;
 }
 
 /** Our claims as an envelope of kv.retain actions, at most 16; `priority` is given to all of them. Durations count from `nowMs`. */

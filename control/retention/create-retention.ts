@@ -4,10 +4,26 @@ import { ComposedRetention, type RetentionPart } from './composed-retention.ts';
 import { createEstimator } from './create-estimator.ts';
 import { leaseParameters } from './lease-parameters.ts';
 import { LeaseRetention } from './lease-retention.ts';
+import { levelParameters } from './level-parameters.ts';
+import { LevelRetention } from './level-retention.ts';
 import { checkKnown, presetNumber } from './preset-values.ts';
 import type { RetentionEnv } from './retention-env.ts';
 import { type RetentionPreset, retentionPresets } from './retention-presets.ts';
 import { SessionReference } from './session-reference.ts';
+
+/** What an engine must be set to for a preset to work as meant: the level of unmarked blocks, and the level from which victims are offloaded. */
+export interface EngineLevels {
+  readonly defaultPriority: number;
+  readonly offloadMinPriority: number;
+}
+
+/** Engine settings of a preset reference with its parameters; zeros where it sets no levels. Throws as {@link createRetention}. */
+export function engineLevels(reference: string, params: Readonly<Record<string, unknown>>): EngineLevels {
+  const preset = findPreset(reference);
+  if (preset.levels === undefined) return { defaultPriority: 0, offloadMinPriority: 0 };
+  const { defaultPriority, offloadMinPriority } = levelParameters({ ...preset, levels: preset.levels }, params);
+  return { defaultPriority, offloadMinPriority };
+}
 
 /**
  * Makes a retention policy from a preset reference such as `kvcast-soft@1` and its parameters in ms, bytes and shares.
@@ -23,6 +39,10 @@ export function createRetention(reference: string, params: Readonly<Record<strin
     const estimator = typeof lease.ttl === 'string' ? createEstimator(lease.ttl) : undefined;
     const policy = new LeaseRetention(name, preset.deployable, lease, env, estimator, preset.session !== undefined);
     parts.push({ policy, owns: (action) => action.verb === 'pin' && action.hardness !== 'reference' });
+  }
+  if (preset.levels !== undefined) {
+    const levels = levelParameters({ ...preset, levels: preset.levels }, params);
+    parts.push({ policy: new LevelRetention(name, preset.deployable, levels, env), owns: (action) => action.verb === 'retain' });
   }
   if (preset.session !== undefined) {
     const idleCloseMs = presetNumber(preset, params, 'idleClose', preset.session.idleCloseMs, 1000, Number.MAX_SAFE_INTEGER);

@@ -1,6 +1,7 @@
 /** The catalogue of retention presets: documents in presets/, one per `<name>@<version>`. A released document never changes. */
 import type { Millis } from '../ports.ts';
 import type { LeasePresetLike } from './lease-parameters.ts';
+import type { LevelPresetLike } from './level-parameters.ts';
 import kvcastAuto from './presets/kvcast-auto@1.json' with { type: 'json' };
 import kvcastAuto2 from './presets/kvcast-auto@2.json' with { type: 'json' };
 import kvcastSoft from './presets/kvcast-soft@1.json' with { type: 'json' };
@@ -11,9 +12,12 @@ import provider from './presets/provider@1.json' with { type: 'json' };
 import sessionReference from './presets/session-reference@1.json' with { type: 'json' };
 import sglangPin from './presets/sglang-pin@1.json' with { type: 'json' };
 import sglangSoft from './presets/sglang-soft@1.json' with { type: 'json' };
+import sglangSoft2 from './presets/sglang-soft@2.json' with { type: 'json' };
 import trtllm from './presets/trtllm@1.json' with { type: 'json' };
+import trtllm2 from './presets/trtllm@2.json' with { type: 'json' };
 import ttlDrop from './presets/ttl-drop@1.json' with { type: 'json' };
 import vllmRetain from './presets/vllm-retain@1.json' with { type: 'json' };
+import vllmRetain2 from './presets/vllm-retain@2.json' with { type: 'json' };
 
 /** One parameter in JSON Schema 2020-12; `x-unit` (`duration` ms, `share`, `size` bytes) says how text in a scenario is parsed. */
 export type ParameterSchema = Readonly<Record<string, unknown>>;
@@ -35,6 +39,8 @@ export interface RetentionPreset {
   readonly limits: readonly string[];
   /** Parameters of the lease class; null = no claims. */
   readonly lease: LeasePresetLike['lease'] | null;
+  /** Levels of block ranges; absent = none. */
+  readonly levels?: LevelPresetLike['levels'];
   /** Session reference beside the claims; absent = off. */
   readonly session?: { readonly idleCloseMs: Millis };
   /** JSON Schema of `with:`. Numbers arrive in ms, bytes and shares. */
@@ -56,8 +62,11 @@ const PRESETS = [
   ttlDrop,
   sglangPin,
   sglangSoft,
+  sglangSoft2,
   trtllm,
+  trtllm2,
   vllmRetain,
+  vllmRetain2,
   mooncakeSoft,
   provider,
 ] as unknown as readonly RetentionPreset[];

@@ -192,7 +192,8 @@ describe.each(CASES)('retention contract: %s', (name, preset, params) => {
   it('TTL 0 is the engine alone (retention:N3)', () => {
     if (!Object.hasOwn(preset.params.properties, 'ttl') || preset.name === 'provider') return;
     const h = new RetentionHarness(name, { ...params, ttl: 0 });
-    const sent = claims(h.finish(0, h.session(10), 1000));
+    if (preset.levels?.zeroIsPermanent === true) return;
+    const sent = h.finish(0, h.session(10), 1000).filter((a) => a.hardness !== 'reference');
     // Where expiry drops blocks, a TTL of 0 says that they are not kept beyond the instant.
     if (preset.lease?.onExpiry === 'drop') expect(sent).toMatchObject([{ untilMs: 1000 }]);
     else expect(sent).toEqual([]);
