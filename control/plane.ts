@@ -2,6 +2,7 @@
  * The control plane: one router, one retention policy and the bookkeeping that joins them. Told what happened, it answers within
  * the call; it reads no clock, awaits nothing and keeps nothing of a request beyond its end. Source: ports; router specification 4, 8.
  */
+import { AdmissionGate } from './admission/admission-gate.ts';
 import type { BranchTable } from './blocks.ts';
 import type { CopyMode } from './index/branch-index.ts';
 import { EventFeed } from './index/event-feed.ts';
@@ -10,6 +11,7 @@ import type {
   ActionOutcome,
   AttemptEnd,
   AttemptId,
+  Blocks,
   ControlPlane,
   Effects,
   KvAction,
@@ -24,6 +26,7 @@ import type {
   RetentionEvent,
   RetentionPolicy,
   RouteRequest,
+  SessionAdmission,
   WorkerChange,
   WorkerReport,
 } from './ports.ts';
@@ -43,6 +46,10 @@ export interface PlaneOptions {
   readonly router: { readonly preset: string; readonly params?: Readonly<Record<string, unknown>> } | { readonly policy: Policy };
   /** The policy, or how to make one from what a plane offers it; null = the engine's own order and nothing else. */
   readonly retention: RetentionPolicy | ((env: RetentionEnv) => RetentionPolicy) | null;
+  /** Which sessions may run; default null = all of them. */
+  readonly admission?: SessionAdmission | null;
+  /** Longest pause of a session that an admission may cause. Default 30 minutes. */
+  readonly maxPauseMs?: Millis;
   /** uint32 for ties and draws. */
   readonly seed: number;
   readonly recordLevel: RecordLevel;
@@ -67,6 +74,8 @@ export interface InspectablePlane extends ControlPlane {
   readonly waiting: number;
   /** Entries of the waiting queue: those that wait, and those whose client left before their turn. */
   readonly queued: number;
+  /** Requests of sessions that may not run now, and what became of such requests. */
+  readonly gate: AdmissionGate | null;
   /** Dispatches so far. */
   readonly bookSeq: number;
 }
@@ -101,6 +110,7 @@ class Plane implements InspectablePlane {
   readonly router: ScoringRouter;
   readonly retention: RetentionPolicy | null;
   readonly feed: EventFeed;
+  readonly gate: AdmissionGate | null;
   bookSeq = 0;
   readonly #room: WaitingRoom | null;
   #isDraining = false;
@@ -134,6 +144,7 @@ class Plane implements InspectablePlane {
       replay: () => false,
     });
     this.#room = options.queue == null ? null : new WaitingRoom(options.queue, this.router);
+    this.gate = options.admission == null ? null : new AdmissionGate(options.admission, options.maxPauseMs);
     this.#effects = options.effects;
     this.#level = options.recordLevel;
     this.router.scoreAll = this.#level !== 'off';
@@ -161,7 +172,20 @@ class Plane implements InspectablePlane {
   }
 
   request(request: RouteRequest, nowMs: Millis): void {
-    if (this.#room === null || !this.#enter(this.#room, request, nowMs)) this.#place(request, 0, nowMs);
+    if (this.gate?.holds(request, nowMs) !== true) this.#route(request, 0, nowMs);
+    this.#admit(nowMs);
+  }
+
+  #route(request: RouteRequest, waitMs: Millis, nowMs: Millis): void {
+    if (this.#room === null || !this.#enter(this.#room, request, nowMs)) this.#place(request, waitMs, nowMs);
+  }
+
+  /** Lets requests go whose session may run now. Called after anything that an admission is told. */
+  #admit(nowMs: Millis): void {
+    const { gate } = this;
+    if (gate === null) return;
+    for (const { request, sinceMs } of gate.release(nowMs)) this.#route(request, nowMs - sinceMs, nowMs);
+    if (gate.wakeMs < Number.POSITIVE_INFINITY) this.#effects.wakeAt(gate.wakeMs);
   }
 
   /** Puts a request into the queue and drains it. False: the request does not queue. */
@@ -244,10 +268,26 @@ class Plane implements InspectablePlane {
       } as const;
       this.#effects.decided(recordDecision(router, request, this.#level, facts, nowMs));
     }
+    const bestBlocks = this.gate === null ? undefined : this.#bestBlocks(request, nowMs);
     router.book(request, rank, nowMs);
     this.#flights.set(request.attempt, { request, rank, dispatchedMs: nowMs });
     this.#effects.dispatch(request, placement);
+    this.gate?.dispatched(request, rank, bestBlocks, nowMs);
     if (this.retention !== null) this.#tell(this.retention, { kind: 'dispatched', session: request.session, rank, request, nowMs });
+  }
+
+  /** Most blocks of the prompt of the last decision that an eligible rank holds; undefined if the router does not look. */
+  #bestBlocks(request: RouteRequest, nowMs: Millis): Blocks | undefined {
+    const { router } = this;
+    if (!router.policy.readsMatch) return undefined;
+    router.readCache(request, nowMs);
+    const { hbm, host, disk, remote } = router.input.match;
+    let best = 0;
+    for (let i = 0; i < router.eligible; i++) {
+      const rank = router.rows[i]!;
+      best = Math.max(best, hbm[rank]! + host[rank]! + disk[rank]! + remote[rank]!);
+    }
+    return best;
   }
 
   firstToken(attempt: AttemptId, nowMs: Millis): void {
@@ -265,6 +305,8 @@ class Plane implements InspectablePlane {
     const flight = this.#flights.get(attempt);
     if (flight === undefined) {
       this.#room?.cancel(attempt);
+      this.gate?.withdrawn(attempt, nowMs);
+      this.#admit(nowMs);
       return;
     }
     const { request, rank } = flight;
@@ -276,15 +318,19 @@ class Plane implements InspectablePlane {
       this.#tell(this.retention, { kind: 'finished', session, rank, request, end, pause: pauseAfter(end), nowMs });
       if (end.sessionFinal === true) this.#tell(this.retention, { kind: 'closed', session, reason: 'final', nowMs });
     }
+    this.gate?.ended(request, rank, end, pauseAfter(end), nowMs);
+    this.#admit(nowMs);
     this.#recheck(nowMs, rank);
   }
 
   worker(change: WorkerChange, nowMs: Millis): void {
     if (change.facts !== undefined) this.#facts[change.rank] = change.facts;
     this.router.worker(change);
+    this.gate?.worker(change, this.#facts[change.rank], nowMs);
     if (change.state === 'lost') this.feed.forget(change.rank);
     const isCold = change.state === 'lost' || change.state === 'restarted';
     if (isCold && this.retention !== null) this.#tell(this.retention, { kind: 'lost', rank: change.rank, nowMs });
+    this.#admit(nowMs);
     this.#recheck(nowMs);
   }
 
@@ -299,6 +345,10 @@ class Plane implements InspectablePlane {
   }
 
   hint(hint: KvHint, nowMs: Millis): void {
+    if (hint.kind === 'sessionClosed' && this.gate !== null) {
+      this.gate.closed(hint.session, nowMs);
+      this.#admit(nowMs);
+    }
     if (this.retention === null) return;
     const { kind, session, keptTokens } = hint;
     if (kind === 'sessionClosed') this.#tell(this.retention, { kind: 'closed', session, reason: 'explicit', nowMs });
@@ -327,6 +377,8 @@ class Plane implements InspectablePlane {
       if (retention.wakeMs <= nowMs) this.#tell(retention, { kind: 'tick', nowMs });
       else this.#effects.wakeAt(retention.wakeMs);
     }
+    this.gate?.tick(nowMs);
+    this.#admit(nowMs);
     const room = this.#room;
     if (room === null) return;
     this.#recheck(nowMs);
@@ -344,6 +396,7 @@ class Plane implements InspectablePlane {
       this.#effects.decided(recordDecision(this.router, request, this.#level, facts, nowMs));
     }
     this.#effects.refuse(request, refusal);
+    this.gate?.withdrawn(request.attempt, nowMs);
   }
 }
 

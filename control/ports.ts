@@ -397,9 +397,42 @@ export interface QueueOrder {
   key(request: RouteRequest, uncachedTokens: Tokens, nowMs: Millis): number;
 }
 
-/** Whether a session may run now. */
+/** What a session admission is told. */
+export type AdmissionEvent =
+  /** A request asks; `admit` is called next. */
+  | { readonly kind: 'requested'; readonly request: RouteRequest; readonly nowMs: Millis }
+  /** It was placed. `bestBlocks`: most blocks of the prompt that any rank holds; absent where the router does not look. */
+  | {
+      readonly kind: 'dispatched';
+      readonly request: RouteRequest;
+      readonly rank: RankId;
+      readonly bestBlocks?: Blocks;
+      readonly nowMs: Millis;
+    }
+  | {
+      readonly kind: 'ended';
+      readonly request: RouteRequest;
+      readonly rank: RankId;
+      readonly end: AttemptEnd;
+      readonly pause: PauseKind;
+      readonly nowMs: Millis;
+    }
+  /** It will not be placed: its client left while it waited, or it was refused. */
+  | { readonly kind: 'withdrawn'; readonly request: RouteRequest; readonly nowMs: Millis }
+  | { readonly kind: 'closed'; readonly session: SessionId; readonly nowMs: Millis }
+  /** KV room of a rank, 0 = it is gone. */
+  | { readonly kind: 'capacity'; readonly rank: RankId; readonly tokens: Tokens; readonly blockTokens: Tokens; readonly nowMs: Millis }
+  /** The session waited as long as anybody may: it runs now. */
+  | { readonly kind: 'forced'; readonly session: SessionId; readonly nowMs: Millis }
+  /** The time asked for by {@link SessionAdmission.wakeMs} has come. */
+  | { readonly kind: 'tick'; readonly nowMs: Millis };
+
+/** Whether a session may run now. A request of a session that may not waits in the plane and asks again after every event. */
 export interface SessionAdmission {
   readonly name: string;
+  /** When it wants a `tick`; Infinity or absent = never. */
+  readonly wakeMs?: Millis;
+  on?(event: AdmissionEvent): void;
   admit(session: SessionId, nowMs: Millis): 'run' | 'wait';
 }
 

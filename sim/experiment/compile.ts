@@ -91,6 +91,7 @@ function compileArms(input: CompileInput): ArmPlan[] {
       name,
       router: { use: control.router.use, with: control.router.with },
       retention: { use: control.retention.use, with: control.retention.with },
+      ...(control.admission.use === 'none@1' ? {} : { admission: { use: control.admission.use, with: control.admission.with } }),
       pools: pools.filter((p) => p !== undefined),
       network: {
         netMs: control.signals.netDelayMs,

@@ -18,10 +18,14 @@ export function unexercised(loaded: LoadedScenario, plan: RunPlan, conducted: Co
     ],
     [
       /^control\.signals\.metricsAge$/,
-      !plan.arms.some((a) => policyFacts(a.router, a.retention).feedsReports),
+      !plan.arms.some((a) => policyFacts(a.router, a.retention, a.admission).feedsReports),
       'no router reads scraped metrics',
     ],
-    [/^control\.signals\.indexAge$/, !plan.arms.some((a) => policyFacts(a.router, a.retention).feedsIndex), 'no router reads KV events'],
+    [
+      /^control\.signals\.indexAge$/,
+      !plan.arms.some((a) => policyFacts(a.router, a.retention, a.admission).feedsIndex),
+      'no router reads KV events',
+    ],
     [
       /retention\.with\.(ttl|refresh)$/,
       plan.arms.some((a) => a.retention.with['ttl'] !== undefined) && all((f) => f.actionsSent) === 0,

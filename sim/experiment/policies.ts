@@ -1,6 +1,7 @@
 /** The policies of control/ as a cluster sees them: what they need delivered, planes for one run. */
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
+import { admissionMaxPauseMs, admissionPresets, createAdmission } from '../../control/admission/admission-presets.ts';
 import type { BranchTable } from '../../control/blocks.ts';
 import { createPlane, routerNeeds } from '../../control/plane.ts';
 import type { ControlPlane, Effects, RecordLevel } from '../../control/ports.ts';
@@ -14,11 +15,12 @@ import type { PolicyPlan } from './run-plan.ts';
 export function policyFacts(
   router: PolicyPlan,
   retention: PolicyPlan,
+  admission?: PolicyPlan,
 ): {
   feedsIndex: boolean;
   countsBlocks: boolean;
   feedsReports: boolean;
-  /** Requests may wait in the router. */
+  /** Requests may wait in the control plane. */
   queues: boolean;
   dropsAtDeadline: boolean;
   deployable: string;
@@ -27,18 +29,21 @@ export function policyFacts(
   const split = splitQueue(router.with);
   const needs = routerNeeds(routerPolicy(router.use, split.router));
   const preset = retentionPresets().find((p) => `${p.name}@${p.version}` === retention.use);
-  const words = [routerPresets().find((p) => `${p.name}@${p.version}` === router.use)?.deployable, preset?.deployable].filter(
-    (w) => w !== undefined && w !== 'yes',
-  );
+  const presets = [
+    routerPresets().find((p) => `${p.name}@${p.version}` === router.use),
+    preset,
+    admissionPresets().find((p) => `${p.name}@${p.version}` === admission?.use),
+  ];
+  const words = presets.map((p) => p?.deployable).filter((w) => w !== undefined && w !== 'yes');
   return {
     feedsIndex: needs.kvEvents,
     countsBlocks: needs.blockCounts,
     feedsReports: needs.reports,
-    queues: split.queue !== null,
+    queues: split.queue !== null || admission !== undefined,
     dropsAtDeadline: preset?.lease?.onExpiry === 'drop',
     deployable: words.length === 0 ? 'yes' : [...new Set(words)].join('; '),
     hash: createHash('sha256')
-      .update(canonicalize({ router, retention }) as string)
+      .update(canonicalize({ router, retention, ...(admission === undefined ? {} : { admission }) }) as string)
       .digest('hex'),
   };
 }
@@ -51,6 +56,7 @@ export function buildPlane(
   recordLevel: RecordLevel,
   branches: BranchTable,
   effects: Effects,
+  admission?: PolicyPlan,
 ): ControlPlane {
   const split = splitQueue(router.with);
   return createPlane({
@@ -58,6 +64,12 @@ export function buildPlane(
     router: { preset: router.use, params: split.router },
     queue: split.queue,
     retention: retention.use.startsWith('lru@') ? null : (env) => createRetention(retention.use, retention.with, env),
+    ...(admission === undefined
+      ? {}
+      : {
+          admission: createAdmission(admission.use, admission.with, branches),
+          maxPauseMs: admissionMaxPauseMs(admission.use, admission.with),
+        }),
     seed,
     recordLevel,
     effects,

@@ -61,6 +61,8 @@ export interface ArmPlan {
   readonly name: string;
   readonly router: PolicyPlan;
   readonly retention: PolicyPlan;
+  /** Absent: every session runs. */
+  readonly admission?: PolicyPlan;
   readonly pools: readonly PoolPlan[];
   readonly network: NetworkSpec;
   readonly faults: readonly {

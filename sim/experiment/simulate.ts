@@ -100,7 +100,7 @@ export function clusterSpec(
   replication: number,
   decisions: string[] | null,
 ): ClusterSpec {
-  const facts = policyFacts(arm.router, arm.retention);
+  const facts = policyFacts(arm.router, arm.retention, arm.admission);
   const routerSeed = fnv1a32(`${plan.seed}/${replication}/router`);
   const offset = new Map<string, number>();
   let rank = 0;
@@ -121,9 +121,9 @@ export function clusterSpec(
     })),
     createPlane: (branches, effects) =>
       decisions === null
-        ? buildPlane(arm.router, arm.retention, routerSeed, 'off', branches, effects)
+        ? buildPlane(arm.router, arm.retention, routerSeed, 'off', branches, effects, arm.admission)
         : recordPlane(
-            (inner, table) => buildPlane(arm.router, arm.retention, routerSeed, 'compact', table, inner),
+            (inner, table) => buildPlane(arm.router, arm.retention, routerSeed, 'compact', table, inner, arm.admission),
             effects,
             branches,
             (line) => decisions.push(line),
