@@ -33,3 +33,26 @@ test('equal costs are uniform, and a draw equal to a cumulative value takes the 
   expect([choose(0), choose(0.25), choose(0.26), choose(0.5), choose(0.99)]).toEqual([0, 0, 1, 1, 3]);
   expect(picker.probability).toBe(0.25);
 });
+
+test('weights, probability and choice are bit by bit those of a plain sum over rows', () => {
+  const picker = new SoftmaxPicker();
+  let state = 7;
+  const next = (): number => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+  for (let round = 0; round < 400; round++) {
+    const n = 1 + Math.floor(next() * (round % 3 === 0 ? 3 : 600));
+    const levels = round % 5 === 0 ? 3 : 1e6;
+    const temperature = [0.0005, 1 / 11, 0.5, 0.0909, 20][round % 5]!;
+    const costs = Float64Array.from({ length: n }, () => (Math.floor(next() * levels) / levels) * 10 ** (round % 7));
+    const u = [0, 1, next(), next()][round % 4]!;
+    const [least, most] = [Math.min(...costs), Math.max(...costs)];
+    const width = (most - least) * temperature;
+    const weights = costs.map((cost) => (width > 0 ? expNonPositive((least - cost) / width) : 1));
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    let sum = 0;
+    let expected = 0;
+    for (; expected < n - 1; expected++) if (u * total <= (sum += weights[expected]!)) break;
+    expect(picker.choose(costs, n, temperature, u)).toBe(expected);
+    expect(costs).toEqual(weights);
+    expect(picker.probability).toBe(weights[expected]! / total);
+  }
+});
