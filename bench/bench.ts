@@ -42,7 +42,10 @@ if (command === 'goals') await measured('goals', (onFigure) => goalFigures(size 
 else if (command === 'memory') await measured('memory', (onFigure) => memoryFigures(size, onFigure));
 else if (command.startsWith('memory-')) await memoryChild(command, words.slice(1));
 else if (command === 'profile') console.log(profileText(setting, await profileLoop(setting)));
-else if (command === 'peers') (await import('./peers/peers.ts')).benchPeers(findPackageRoot(), has('--once'), has('--json'));
+else if (command === 'peers-loop') {
+  const { loopAlone } = await import('./peers/loop-alone.ts');
+  console.log(JSON.stringify(await loopAlone(words[1]!, words[2]!)));
+} else if (command === 'peers') (await import('./peers/peers.ts')).benchPeers(findPackageRoot(), has('--once'), has('--json'));
 else {
   console.error(`got ${command}, expected goals, memory, peers or profile [${Object.keys(PROFILE_SETTINGS).join('|')}]`);
   process.exitCode = 2;

@@ -1,4 +1,5 @@
-"""Replays a trace through AISimulate's engine with the Dynamo KV router and prints one JSON line with its counts.
+"""Replays a trace through AISimulate's engine with the Dynamo KV router and prints one JSON line with its counts and
+the wall seconds of its event loop alone, as it reports them.
 
 usage: dynamo_replay.py TRACE mooncake|weka WORKERS BLOCK_TOKENS
 Engine settings are those of bench/peers/*.yaml; step times are AISimulate's own polynomials.
@@ -21,4 +22,8 @@ report = run_mocker_trace_replay(
     **options,
 )
 summary = report.summary
-print(json.dumps({"requests": summary.get("completed_requests"), "hitShare": summary.get("prefix_cache_reused_ratio")}))
+print(json.dumps({
+    "requests": summary.get("completed_requests"),
+    "hitShare": summary.get("prefix_cache_reused_ratio"),
+    "loopS": summary["wall_time_ms"] / 1000,
+}))

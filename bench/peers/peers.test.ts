@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findPackageRoot } from '../../scenarios/presets.ts';
 import { type WekaSession, withListedIds, writeChains } from './peer-inputs.ts';
 import { type PeerResult, peersTable } from './peers.ts';
-import { WORKLOADS } from './programs.ts';
+import { LOOP_ALONE, WORKLOADS } from './programs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kvcast-peers-test-'));
 let inputs: ReturnType<typeof writeChains>;
@@ -71,15 +71,18 @@ describe('inputs of the peers', () => {
 });
 
 it('says whether a bar is reached, and why a peer has no figures', () => {
-  const base = { requests: 12_031, hitShare: 0.3, runs: 1, wallS: 2, rssMiB: 100, wallRatio: 2, status: 'ok' };
+  const base = { requests: 12_031, hitShare: 0.3, runs: 1, wallS: 2, rssMiB: 100, wallRatio: 2, loopRatio: null, status: 'ok' };
   const workload = WORKLOADS[0]!.name;
   const results: PeerResult[] = [
-    { ...base, workload, program: 'AISimulate + Dynamo router', cpuS: 25, cpuRatio: 25 },
+    { ...base, workload, program: 'AISimulate + Dynamo router', cpuS: 25, cpuRatio: 25, loopS: 50, loopRatio: 201 },
     { ...base, workload, program: 'inference-lab', cpuS: 5, cpuRatio: 5.9 },
+    { ...base, workload, program: LOOP_ALONE, cpuS: 3.125, cpuRatio: null, loopS: 0.25, loopRatio: 1 },
     { ...base, workload, program: 'kvcast, cold', cpuS: null, cpuRatio: null, status: 'exit 2: no' },
   ];
   const text = peersTable(results);
-  expect(text).toMatch(/AISimulate.*>= 25: yes/);
+  expect(text).toMatch(/AISimulate.*50.*201.*>= 25: yes, loop >= 200: yes/);
+  expect(text).toMatch(/event loop alone.*0\.25/);
+  expect(text).not.toContain('3.125');
   expect(text).toMatch(/inference-lab.*>= 6: no/);
   expect(text).toContain('kvcast, cold: exit 2: no');
 });

@@ -28,6 +28,8 @@ export interface Answer {
   readonly requests: number | null;
   /** Share of prompt tokens found in cache; null = not reported like this. */
   readonly hitShare: number | null;
+  /** Wall seconds of the event loop alone, where the program reports them. */
+  readonly loopS?: number;
 }
 
 /** One command to measure. */
@@ -59,6 +61,9 @@ export interface PeerPlaces {
   readonly inputs: PeerInputs;
 }
 
+/** The row with kvcast's event loop in a process that has compiled it; what native code needs no time for is left out. */
+export const LOOP_ALONE = 'kvcast, event loop alone';
+
 /** kvcast first: cold reads the published file, warm its columnar cache. */
 export function programs(places: PeerPlaces): Program[] {
   const { peers } = places;
@@ -70,6 +75,7 @@ export function programs(places: PeerPlaces): Program[] {
       invocation: (w) => kvcast(places, w, mkdtempSync(join(places.scratch, 'cold-'))),
     },
     { name: 'kvcast, warm', needs: null, repeats: () => 3, invocation: (w) => kvcast(places, w, warmCache(places)) },
+    { name: LOOP_ALONE, needs: null, repeats: () => 1, invocation: (w) => loopAlone(places, w) },
     {
       name: 'AISimulate + Dynamo router',
       needs: join(peers, 'venv/bin/python'),
@@ -119,6 +125,17 @@ function readKvcast(stdout: string): Answer {
     readonly workload: { readonly turns: number };
   };
   return { requests: result.workload.turns, hitShare: result.metrics.find((m) => m.expr === 'kv.hit.total')?.mean ?? null };
+}
+
+/** Six runs in one process; the fastest loop. */
+function loopAlone(places: PeerPlaces, { trace, workers }: PeerWorkload): Invocation {
+  const { root } = places;
+  return {
+    command: [process.execPath, join(root, 'dist/bench.js'), 'peers-loop', join(root, 'bench/peers', `${trace}.yaml`), String(workers)],
+    env: { XDG_CACHE_HOME: warmCache(places) },
+    limitS: 300,
+    read: (stdout) => JSON.parse(stdout) as Answer,
+  };
 }
 
 function aisimulate({ root, peers, inputs }: PeerPlaces, { trace, workers }: PeerWorkload): Invocation {
