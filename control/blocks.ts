@@ -38,15 +38,26 @@ export class BranchTable {
 
   /** Adds a branch below `parent` after `attach` of its own blocks (ignored for parent -1). Cost O(1) amortised. */
   add(parent: BranchId, attach: number, length: number, flags = 0): BranchId {
+    const id = this.reserve(1);
+    this.place(id, parent, attach, length, flags);
+    return id;
+  }
+
+  /** Ids for `count` branches, empty until they are placed; returns the first. Cost O(1) amortised. */
+  reserve(count: number): BranchId {
     const id = this.count;
-    if (id === this.parent.length) this.#grow();
+    this.count = id + count;
+    if (this.count > this.parent.length) this.#grow();
+    return id;
+  }
+
+  /** As {@link add}, under an id that was reserved. */
+  place(id: BranchId, parent: BranchId, attach: number, length: number, flags = 0): void {
     this.parent[id] = parent;
     this.attach[id] = parent < 0 ? 0 : attach;
     this.start[id] = parent < 0 ? 0 : this.start[parent]! + attach;
     this.length[id] = length;
     this.flags[id] = flags;
-    this.count = id + 1;
-    return id;
   }
 
   /** Adds a child where the chain (branch, depth) ends. `depth` is absolute; it may lie in an ancestor of `branch`. */
@@ -122,7 +133,8 @@ export class BranchTable {
   }
 
   #grow(): void {
-    const size = this.parent.length * 2;
+    let size = this.parent.length * 2;
+    while (size < this.count) size *= 2;
     this.parent = widen(this.parent, size);
     this.attach = widen(this.attach, size);
     this.start = widen(this.start, size);

@@ -9,6 +9,7 @@
  * A list is dense when more than max(4, ranks/8) ranks are in it, so a system prompt that everybody holds is read by rank and
  * never walked pair by pair. Value 0 means absent. Source: data-structures specification 3.
  */
+import { grownSparse } from '../sparse-growth.ts';
 
 const HEADER = 2;
 const DENSE = -1;
@@ -123,7 +124,7 @@ export class RankLists {
   }
 
   #append(branch: number, rank: number, value: number): void {
-    if (branch >= this.head.length) this.head = widened(this.head, branch + 1);
+    if (branch >= this.head.length) this.head = grownSparse(this.head, branch + 1);
     let head = this.head[branch]!;
     this.pairs++;
     if (head === 0) {

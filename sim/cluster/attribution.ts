@@ -5,6 +5,7 @@
  */
 import { BRANCH_PRIVATE, type BranchId, type BranchTable, MAX_PATH } from '../../control/blocks.ts';
 import { RankLists } from '../../control/index/rank-lists.ts';
+import { grownSparse } from '../../control/sparse-growth.ts';
 import type { Worker } from '../engine/worker.ts';
 import { EVENT_CLASS } from '../kernel/event-class.ts';
 
@@ -55,11 +56,7 @@ export class Attribution {
   stored(branch: number, to: number): void {
     // No prompt names a private block, so none can miss it.
     if ((this.#branches.flags[branch]! & BRANCH_PRIVATE) !== 0) return;
-    if (branch >= this.#everStored.length) {
-      const wide = new Int32Array(Math.max(branch + 1, this.#everStored.length * 2));
-      wide.set(this.#everStored);
-      this.#everStored = wide;
-    }
+    if (branch >= this.#everStored.length) this.#everStored = grownSparse(this.#everStored, branch + 1);
     if (this.#everStored[branch]! < to) this.#everStored[branch] = to;
   }
 

@@ -53,6 +53,8 @@ export interface ClusterRun {
   readonly workload: Workload;
   readonly turns: TurnTable;
   readonly plays: PlayTable;
+  /** What a turn would have taken on an idle fleet with a perfect cache, arrival to last token. */
+  unloadedMs(turn: number): number;
   /** All gaps between consecutive tokens, ms. */
   readonly tokenGaps: DDSketch;
   readonly counters: readonly WorkerCounters[];

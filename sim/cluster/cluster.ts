@@ -163,6 +163,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       workload: this.#workload,
       turns: record.turns,
       plays: this.#population.table,
+      unloadedMs: (turn) => record.unloadedMs(turn),
       tokenGaps: record.tokenGaps,
       counters: record.counters(this.#workers),
       occupancy: this.#sampler.sums,
@@ -427,7 +428,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       };
       this.#plane.ended(attempt, end, this.#nowMs);
     }
-    if (kind === END.finished) this.#loop.completed(turn, this.#nowMs, this.#record.unloadedMs(row, turn), turns.decodeMs(row));
+    if (kind === END.finished) this.#loop.completed(turn, this.#nowMs, this.#record.unloadedMs(turn), turns.decodeMs(row));
     else if (retryable && turns.attemptsOf(row) <= this.#spec.retries.max) this.#retry(turn, turns.attemptsOf(row));
     else {
       turns.ended(row, kind === END.rejected ? TURN_STATUS.rejected : kind === END.cancelled ? TURN_STATUS.timedOut : TURN_STATUS.failed);

@@ -5,6 +5,7 @@
  * workers are advanced that owe something about a branch of its prompt.
  */
 import { BRANCH_PRIVATE, type BranchId, type BranchTable } from '../../control/blocks.ts';
+import { grownSparse } from '../../control/sparse-growth.ts';
 
 export class LateRanks {
   readonly #branches: BranchTable;
@@ -25,7 +26,7 @@ export class LateRanks {
     if (old >= 0) this.#ranks[old]!--;
     this.#branchOf[rank] = -1;
     if (branch < 0 || (this.#branches.flags[branch]! & BRANCH_PRIVATE) !== 0) return;
-    if (branch >= this.#ranks.length) this.#widen(branch + 1);
+    if (branch >= this.#ranks.length) this.#ranks = grownSparse(this.#ranks, branch + 1);
     this.#branchOf[rank] = branch;
     this.#ranks[branch]!++;
   }
@@ -38,11 +39,5 @@ export class LateRanks {
       if (b >= known || this.#ranks[b] === 0) continue;
       for (let rank = 0; rank < this.#branchOf.length; rank++) if (this.#branchOf[rank] === b) settle(rank);
     }
-  }
-
-  #widen(size: number): void {
-    const wide = new Int32Array(Math.max(size, this.#ranks.length * 2));
-    wide.set(this.#ranks);
-    this.#ranks = wide;
   }
 }

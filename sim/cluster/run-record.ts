@@ -23,6 +23,8 @@ export class RunRecord {
   readonly #workload: Workload;
   readonly #attribution: Attribution | null;
   readonly #unloaded: UnloadedTime;
+  /** By template row, NaN = not computed. */
+  #unloadedMs = new Float64Array(0);
   #startCounters: WorkerCounters[] = [];
 
   constructor(spec: ClusterSpec) {
@@ -79,11 +81,19 @@ export class RunRecord {
     this.hash.add(tMs, LOGGED.retention, blocks);
   }
 
-  /** Time of a finished turn on an idle worker, ms; written to its row. */
-  unloadedMs(row: number, turn: number): number {
+  /** Time of a turn on an idle worker with a perfect cache, ms. Computed once for all turns of a template row. */
+  unloadedMs(turn: number): number {
     const { turns } = this.#workload;
+    const row = turns.row(turn);
+    if (row >= this.#unloadedMs.length) {
+      const wide = new Float64Array(Math.max(row + 1, 2 * this.#unloadedMs.length)).fill(Number.NaN);
+      wide.set(this.#unloadedMs);
+      this.#unloadedMs = wide;
+    }
+    const known = this.#unloadedMs[row]!;
+    if (!Number.isNaN(known)) return known;
     const ms = this.#unloaded.e2eMs(turns.promptTokens(turn), turns.reusableTokens(turn), turns.outputTokens(turn));
-    this.turns.unloaded(row, ms);
+    this.#unloadedMs[row] = ms;
     return ms;
   }
 

@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { TURN_STATUS, TurnTable } from './turn-table.ts';
 
 const NAMES = [
-  ...(['turn', 'arrivalMs', 'dispatchMs', 'restoreMs', 'admitMs', 'firstTokenMs', 'lastTokenMs', 'unloadedMs', 'promptTokens'] as const),
+  ...(['turn', 'arrivalMs', 'dispatchMs', 'restoreMs', 'admitMs', 'firstTokenMs', 'lastTokenMs', 'promptTokens'] as const),
   ...(['outputTokens', 'hitHbmTokens', 'hitHostTokens', 'avoidableTokens', 'preemptions', 'worker', 'status', 'attempts'] as const),
 ];
 type Row = Record<(typeof NAMES)[number], number>;
 
 const untouched = (turn: number, arrivalMs: number, promptTokens: number): Row => ({
-  ...{ turn, arrivalMs, promptTokens, dispatchMs: NaN, restoreMs: NaN, admitMs: NaN, firstTokenMs: NaN, lastTokenMs: NaN, unloadedMs: NaN },
+  ...{ turn, arrivalMs, promptTokens, dispatchMs: NaN, restoreMs: NaN, admitMs: NaN, firstTokenMs: NaN, lastTokenMs: NaN },
   ...{ outputTokens: 0, hitHbmTokens: 0, hitHostTokens: 0, avoidableTokens: 0, preemptions: 0, worker: -1, status: 1, attempts: 1 },
 });
 
@@ -28,7 +28,7 @@ function naive(row: Row, kind: number, tMs: number, n: number): void {
   else if (kind === 5) row.attempts = n;
   else if (kind === 6) row.avoidableTokens = n;
   else if (row.status === TURN_STATUS.open) {
-    if (n % 2 === 0) Object.assign(row, { status: TURN_STATUS.finished, lastTokenMs: tMs, outputTokens: n, unloadedMs: n });
+    if (n % 2 === 0) Object.assign(row, { status: TURN_STATUS.finished, lastTokenMs: tMs, outputTokens: n });
     else row.status = TURN_STATUS.failed;
   }
 }
@@ -41,10 +41,8 @@ function apply(table: TurnTable, row: number, isOpen: boolean, kind: number, tMs
   else if (kind === 4) table.preempted(row);
   else if (kind === 5) table.retried(row, n);
   else if (kind === 6) table.judged(row, n);
-  else if (isOpen && n % 2 === 0) {
-    table.finished(row, tMs, n);
-    table.unloaded(row, n);
-  } else if (isOpen) table.ended(row, TURN_STATUS.failed);
+  else if (isOpen && n % 2 === 0) table.finished(row, tMs, n);
+  else if (isOpen) table.ended(row, TURN_STATUS.failed);
 }
 
 describe('the turn table', () => {
@@ -112,7 +110,7 @@ describe('the turn table', () => {
     expect(() => table.arrived(2, 9, 100)).toThrow('after its table was read');
   });
 
-  it('holds at most 70 bytes per turn, before and after all its columns are read', () => {
+  it('holds at most 60 bytes per turn, before and after all its columns are read', () => {
     const table = new TurnTable();
     const turns = 40_000;
     for (let turn = 0; turn < turns; turn++) {
@@ -120,11 +118,11 @@ describe('the turn table', () => {
       table.admitted(turn, turn, 16, 0);
       table.finished(turn, turn + 1, 1);
     }
-    expect(table.bytes / turns).toBeLessThan(70);
+    expect(table.bytes / turns).toBeLessThan(60);
     for (const name of NAMES.filter(
       (one) => one !== 'restoreMs' && one !== 'dispatchMs' && one !== 'hitHostTokens' && one !== 'preemptions',
     ))
       expect(table[name].length).toBe(turns);
-    expect(table.bytes / turns).toBeLessThan(74);
+    expect(table.bytes / turns).toBeLessThan(64);
   });
 });

@@ -1,6 +1,6 @@
 /**
  * What happened to every turn that reached the gateway: one row per turn in the order of arrival, filled by the cluster as the turn
- * proceeds. A turn is one model request; retries are attempts of the same turn. 66 B per row, no objects.
+ * proceeds. A turn is one model request; retries are attempts of the same turn. 58 B per row, no objects.
  *
  *     while the run goes on     every column is a list of pages of 4,096 rows: nothing is copied when it grows
  *     once a column is read     no more rows are written; each column that is read becomes one array in the order of turn ids and
@@ -51,7 +51,6 @@ export class TurnTable {
   readonly #admitMs: Pages<Float64Array> = [];
   readonly #firstTokenMs: Pages<Float64Array> = [];
   readonly #lastTokenMs: Pages<Float64Array> = [];
-  readonly #unloadedMs: Pages<Float64Array> = [];
   readonly #promptTokens: Pages<Int32Array> = [];
   readonly #outputTokens: Pages<Int32Array> = [];
   readonly #hitHbmTokens: Pages<Int32Array> = [];
@@ -152,11 +151,6 @@ export class TurnTable {
     return this.#lastTokenMs[row >> PAGE_BITS]![row & MASK]! - this.#firstTokenMs[row >> PAGE_BITS]![row & MASK]!;
   }
 
-  /** What the turn would have taken on an idle fleet with a perfect cache, arrival to last token. */
-  unloaded(row: number, ms: number): void {
-    this.#unloadedMs[row >> PAGE_BITS]![row & MASK] = ms;
-  }
-
   /** A terminal state other than `finished`. */
   ended(row: number, status: number): void {
     this.#close(row, status);
@@ -214,11 +208,6 @@ export class TurnTable {
   /** End of the step that made the last output token; only for finished turns. */
   get lastTokenMs(): Float64Array {
     return this.#column('lastTokenMs', this.#lastTokenMs, Float64Array, Number.NaN);
-  }
-
-  /** Duration on an idle fleet with a perfect cache; set when the turn finished. */
-  get unloadedMs(): Float64Array {
-    return this.#column('unloadedMs', this.#unloadedMs, Float64Array, Number.NaN);
   }
 
   get promptTokens(): Int32Array {
@@ -285,7 +274,6 @@ export class TurnTable {
     this.#admitMs.push(new Float64Array(PAGE).fill(Number.NaN));
     this.#firstTokenMs.push(new Float64Array(PAGE).fill(Number.NaN));
     this.#lastTokenMs.push(new Float64Array(PAGE).fill(Number.NaN));
-    this.#unloadedMs.push(new Float64Array(PAGE).fill(Number.NaN));
     this.#promptTokens.push(new Int32Array(PAGE));
     this.#outputTokens.push(new Int32Array(PAGE));
     this.#hitHbmTokens.push(new Int32Array(PAGE));
@@ -333,7 +321,7 @@ export class TurnTable {
   #allPages(): Pages<Column>[] {
     return [
       ...[this.#turn, this.#arrivalMs, this.#dispatchMs, this.#restoreMs, this.#admitMs, this.#firstTokenMs, this.#lastTokenMs],
-      ...[this.#unloadedMs, this.#promptTokens, this.#outputTokens, this.#hitHbmTokens, this.#hitHostTokens, this.#avoidableTokens],
+      ...[this.#promptTokens, this.#outputTokens, this.#hitHbmTokens, this.#hitHostTokens, this.#avoidableTokens],
       ...[this.#preemptions, this.#worker, this.#status, this.#attempts],
     ];
   }

@@ -14,6 +14,8 @@ import type { SessionTemplate } from './session-template.ts';
 import type { Agents, Turns } from './workload.ts';
 
 const BUCKET_BITS = 4;
+/** Ids of leaves are taken from ranges of this length, so that columns by branch that leave out private ones have empty pages. */
+const LEAF_RANGE = 4096;
 
 /** Memory 0.25 B per turn; 8 B more when pauses are drawn per play. */
 export class PlayedTurns implements Turns {
@@ -26,6 +28,9 @@ export class PlayedTurns implements Turns {
   #playAt = new Int32Array(64);
   /** Pauses of turns that do not have the pause of their template; null = all have it. */
   #pauseMs: Float64Array<ArrayBuffer> | null = null;
+  /** Next id for a leaf, and the end of its range. */
+  #nextLeaf = 0;
+  #leafEnd = 0;
   // The play asked for last: its turns, the distance to its template's rows, its first own branch.
   #from = 0;
   #to = 0;
@@ -115,6 +120,10 @@ export class PlayedTurns implements Turns {
     return this.#rows.edges[this.#row(turn)]!;
   }
 
+  row(turn: number): number {
+    return this.#row(turn);
+  }
+
   request(turn: number): number {
     return this.#rows.request[this.#row(turn)]!;
   }
@@ -123,7 +132,13 @@ export class PlayedTurns implements Turns {
     const rows = this.#rows;
     const row = this.#row(turn);
     const parent = resolvedBranch(rows.leafParent[row]!, this.#branchBase);
-    return this.#branches.add(parent, rows.leafAttach[row]!, rows.leafLength[row]!, BRANCH_PRIVATE);
+    if (this.#nextLeaf === this.#leafEnd) {
+      this.#nextLeaf = this.#branches.reserve(LEAF_RANGE);
+      this.#leafEnd = this.#nextLeaf + LEAF_RANGE;
+    }
+    const leaf = this.#nextLeaf++;
+    this.#branches.place(leaf, parent, rows.leafAttach[row]!, rows.leafLength[row]!, BRANCH_PRIVATE);
+    return leaf;
   }
 
   #row(turn: number): number {

@@ -49,6 +49,8 @@ export interface Turns {
   edges(turn: number): number;
   /** Request index in the trace: provenance, hints, tool spans. */
   request(turn: number): number;
+  /** Row of its template, a small number: turns of one row differ in play, agent, branches and drawn pauses only. */
+  row(turn: number): number;
 }
 
 /**
