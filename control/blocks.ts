@@ -133,8 +133,8 @@ export class BranchTable {
   }
 
   #grow(): void {
-    let size = this.parent.length * 2;
-    while (size < this.count) size *= 2;
+    // Half as much again: a copy of a large table lives beside the old one for a while.
+    const size = Math.max(this.count, (this.parent.length * 3) >> 1);
     this.parent = widen(this.parent, size);
     this.attach = widen(this.attach, size);
     this.start = widen(this.start, size);

@@ -327,11 +327,9 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   #attempt(turn: number, number: number): number {
     const { turns } = this.#workload;
     const agent = turns.agent(turn);
-    const attempt =
-      number > 0
-        ? this.#attempts.again(turn, agent)
-        : this.#attempts.first(turn, agent, this.#record.turns.arrived(turn, this.#nowMs, turns.promptTokens(turn)), turns.openLeaf(turn));
-    if (number > 0) this.#record.turns.retried(this.#attempts.row(attempt), number + 1);
+    if (number === 0) return this.#attempts.first(turn, agent, this.#record.turns.arrived(turn, this.#nowMs), turns.openLeaf(turn));
+    const attempt = this.#attempts.again(turn, agent);
+    this.#record.turns.retried(this.#attempts.row(attempt), number + 1);
     return attempt;
   }
 

@@ -12,7 +12,7 @@ import type { ActionCounts, ClusterSpec } from './cluster-spec.ts';
 import { UnloadedTime } from './unloaded-time.ts';
 
 export class RunRecord {
-  readonly turns = new TurnTable();
+  readonly turns: TurnTable;
   readonly hash = new RunHash();
   readonly actions: ActionCounts = { sent: 0, accepted: 0, clipped: 0, rejected: 0, missing: 0 };
   tokenGaps = new DDSketch();
@@ -30,6 +30,7 @@ export class RunRecord {
   constructor(spec: ClusterSpec) {
     const { workload } = spec;
     this.#workload = workload;
+    this.turns = new TurnTable((turn) => workload.turns.promptTokens(turn));
     this.#attribution = spec.attribution ? new Attribution(workload.branches, workload.blockTokens, spec.dropsAtDeadline) : null;
     const first = spec.fleet.workers[0]!;
     this.#unloaded = new UnloadedTime(first.createTimer(), first.config.maxBatchedTokens, first.config.blockTokens, first.requestMs);

@@ -154,8 +154,8 @@ describe('goodput', () => {
 
 describe('worked values of the specification', () => {
   it('prompt 12,000, HBM 8,000, host 2,000: .6667, .1667, miss .1667', () => {
-    const turns = new TurnTable();
-    turns.arrived(0, 0, 12_000);
+    const turns = new TurnTable(() => 12_000);
+    turns.arrived(0, 0);
     turns.admitted(0, 1, 8000, 2000);
     const one = fixtureRun({ turns });
     expect(metricValue('kv.hit.hbm', one)).toBeCloseTo(0.6667, 4);

@@ -33,21 +33,21 @@ export function fixtureWorker(pool: string, given: Partial<WorkerCounters> = {},
  * rejected. Turn 3 (session 2): admitted, then cut by the end.
  */
 export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
-  const turns = new TurnTable();
-  turns.arrived(0, 0, 12_000);
+  const turns = new TurnTable((turn) => [12_000, 4000, 9000, 4000][turn]!);
+  turns.arrived(0, 0);
   turns.dispatched(0, 0, 0);
   turns.admitted(0, 10, 8000, 2000);
   turns.firstToken(0, 1000);
   turns.finished(0, 3000, 101);
-  turns.arrived(1, 10_000, 4000);
+  turns.arrived(1, 10_000);
   turns.dispatched(1, 10_000, 1);
   turns.restoring(1, 10_020);
   turns.admitted(1, 10_100, 0, 3000);
   turns.firstToken(1, 10_500);
   turns.finished(1, 12_500, 11);
-  turns.arrived(2, 20_000, 9000);
+  turns.arrived(2, 20_000);
   turns.ended(2, TURN_STATUS.rejected);
-  turns.arrived(3, 30_000, 4000);
+  turns.arrived(3, 30_000);
   turns.dispatched(3, 30_000, 2);
   turns.admitted(3, 30_005, 1000, 0);
   turns.censorOpen();

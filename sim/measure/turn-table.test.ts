@@ -50,15 +50,15 @@ describe('the turn table', () => {
     const step = fc.tuple(fc.nat(), fc.nat(7), fc.nat(20), fc.nat(100));
     fc.assert(
       fc.property(fc.uniqueArray(fc.nat(60), { minLength: 1 }), fc.array(step, { maxLength: 200 }), fc.boolean(), (turns, steps, many) => {
-        const table = new TurnTable();
+        const table = new TurnTable((turn) => 10 * turn);
         // Filler rows put the turns on several pages.
         const filler = many ? 2500 : 0;
         const rows: Row[] = [];
         const rowOf: number[] = [];
         for (const turn of turns) {
-          rowOf.push(table.arrived(turn, turn, 10 * turn));
+          rowOf.push(table.arrived(turn, turn));
           rows.push(untouched(turn, turn, 10 * turn));
-          for (let i = 0; i < filler; i++) table.arrived(1000 + table.count, 7, 1);
+          for (let i = 0; i < filler; i++) table.arrived(1000 + table.count, 7);
         }
         for (const [which, kind, ms, n] of steps) {
           const i = which % turns.length;
@@ -79,8 +79,8 @@ describe('the turn table', () => {
   });
 
   it('keeps the first dispatch, restore and admission, and the last worker and first token', () => {
-    const table = new TurnTable();
-    table.arrived(0, 0, 100);
+    const table = new TurnTable((turn) => 10 * turn);
+    table.arrived(0, 0);
     expect(table.dispatched(0, 1, 4)).toBe(true);
     table.restoring(0, 2);
     table.admitted(0, 3, 64, 16);
@@ -99,30 +99,31 @@ describe('the turn table', () => {
   });
 
   it('allows exactly one terminal state, and no turn once it was read', () => {
-    const table = new TurnTable();
-    table.arrived(0, 0, 100);
+    const table = new TurnTable((turn) => 10 * turn);
+    table.arrived(0, 0);
     table.ended(0, TURN_STATUS.timedOut);
     expect(() => table.finished(0, 6, 1)).toThrow('I6');
     expect(() => table.ended(1, TURN_STATUS.failed)).toThrow('I6');
-    table.arrived(1, 0, 100);
+    table.arrived(1, 0);
     table.censorOpen();
     expect([...table.status]).toEqual([TURN_STATUS.timedOut, TURN_STATUS.censored]);
-    expect(() => table.arrived(2, 9, 100)).toThrow('after its table was read');
+    expect(() => table.arrived(2, 9)).toThrow('after its table was read');
+    expect(() => table.dispatched(0, 9, 40_000)).toThrow('ranks up to');
   });
 
-  it('holds at most 60 bytes per turn, before and after all its columns are read', () => {
-    const table = new TurnTable();
+  it('holds at most 54 bytes per turn, before and after all its columns are read', () => {
+    const table = new TurnTable((turn) => 10 * turn);
     const turns = 40_000;
     for (let turn = 0; turn < turns; turn++) {
-      table.dispatched(table.arrived(turn, turn, 1), turn, 0);
+      table.dispatched(table.arrived(turn, turn), turn, 0);
       table.admitted(turn, turn, 16, 0);
       table.finished(turn, turn + 1, 1);
     }
-    expect(table.bytes / turns).toBeLessThan(60);
+    expect(table.bytes / turns).toBeLessThan(54);
     for (const name of NAMES.filter(
       (one) => one !== 'restoreMs' && one !== 'dispatchMs' && one !== 'hitHostTokens' && one !== 'preemptions',
     ))
       expect(table[name].length).toBe(turns);
-    expect(table.bytes / turns).toBeLessThan(64);
+    expect(table.bytes / turns).toBeLessThan(60);
   });
 });

@@ -1,6 +1,6 @@
 /**
  * What happened to every turn that reached the gateway: one row per turn in the order of arrival, filled by the cluster as the turn
- * proceeds. A turn is one model request; retries are attempts of the same turn. 58 B per row, no objects.
+ * proceeds. A turn is one model request; retries are attempts of the same turn. 52 B per row, no objects.
  *
  *     while the run goes on     every column is a list of pages of 4,096 rows: nothing is copied when it grows
  *     once a column is read     no more rows are written; each column that is read becomes one array in the order of turn ids and
@@ -32,8 +32,9 @@ export const SESSION_STATUS = { open: 0, completed: 1, failed: 2, censored: 3, r
 const PAGE_BITS = 12;
 const PAGE = 1 << PAGE_BITS;
 const MASK = PAGE - 1;
+const MAX_RANK = 32_767;
 
-type Column = Float64Array | Int32Array | Uint8Array;
+type Column = Float64Array | Int32Array | Int16Array | Uint8Array;
 /** Pages of one column; a hole = nothing to say about its rows. */
 type Pages<T extends Column> = (T | undefined)[];
 
@@ -51,24 +52,29 @@ export class TurnTable {
   readonly #admitMs: Pages<Float64Array> = [];
   readonly #firstTokenMs: Pages<Float64Array> = [];
   readonly #lastTokenMs: Pages<Float64Array> = [];
-  readonly #promptTokens: Pages<Int32Array> = [];
   readonly #outputTokens: Pages<Int32Array> = [];
   readonly #hitHbmTokens: Pages<Int32Array> = [];
   readonly #hitHostTokens: Pages<Int32Array> = [];
   readonly #avoidableTokens: Pages<Int32Array> = [];
   readonly #preemptions: Pages<Int32Array> = [];
-  readonly #worker: Pages<Int32Array> = [];
+  readonly #worker: Pages<Int16Array> = [];
   readonly #status: Pages<Uint8Array> = [];
   readonly #attempts: Pages<Uint8Array> = [];
   /** Columns that were read. */
   readonly #read = new Map<string, Column>();
   /** Row of the i-th turn in the order of ids; null while rows are written. */
   #order: Int32Array | null = null;
+  readonly #promptOf: (turn: number) => number;
+
+  /** `promptOf` = tokens of the prompt of a turn, which the workload knows. */
+  constructor(promptOf: (turn: number) => number) {
+    this.#promptOf = promptOf;
+  }
 
   // ---- while the run goes on ------------------------------------------------------------------------------------------------
 
   /** A turn reached the gateway for the first time; returns its row. Cost O(1). */
-  arrived(turn: number, tMs: number, promptTokens: number): number {
+  arrived(turn: number, tMs: number): number {
     if (this.#order !== null) throw new Error('internal error: a turn arrived after its table was read');
     const row = this.count++;
     const i = row & MASK;
@@ -76,7 +82,6 @@ export class TurnTable {
     const page = row >> PAGE_BITS;
     this.#turn[page]![i] = turn;
     this.#arrivalMs[page]![i] = tMs;
-    this.#promptTokens[page]![i] = promptTokens;
     this.#status[page]![i] = TURN_STATUS.open;
     this.#attempts[page]![i] = 1;
     return row;
@@ -96,6 +101,7 @@ export class TurnTable {
   dispatched(row: number, tMs: number, worker: number): boolean {
     const page = row >> PAGE_BITS;
     const i = row & MASK;
+    if (worker > MAX_RANK) throw new Error(`internal error: the turn table has room for ranks up to ${MAX_RANK}, got ${worker}`);
     const isFirst = this.#worker[page]![i]! < 0;
     if (isFirst) {
       const times = this.#dispatchMs[page] ?? (tMs === this.#arrivalMs[page]![i] ? undefined : this.#addDispatchPage(page));
@@ -211,7 +217,11 @@ export class TurnTable {
   }
 
   get promptTokens(): Int32Array {
-    return this.#column('promptTokens', this.#promptTokens, Int32Array, 0);
+    const known = this.#read.get('promptTokens');
+    if (known !== undefined) return known as Int32Array;
+    const tokens = Int32Array.from(this.turn, this.#promptOf);
+    this.#read.set('promptTokens', tokens);
+    return tokens;
   }
 
   /** Tokens produced. */
@@ -238,8 +248,8 @@ export class TurnTable {
   }
 
   /** Rank of the last attempt, -1 = none. */
-  get worker(): Int32Array {
-    return this.#column('worker', this.#worker, Int32Array, -1);
+  get worker(): Int16Array {
+    return this.#column('worker', this.#worker, Int16Array, -1);
   }
 
   /** Code of {@link TURN_STATUS}. */
@@ -274,11 +284,10 @@ export class TurnTable {
     this.#admitMs.push(new Float64Array(PAGE).fill(Number.NaN));
     this.#firstTokenMs.push(new Float64Array(PAGE).fill(Number.NaN));
     this.#lastTokenMs.push(new Float64Array(PAGE).fill(Number.NaN));
-    this.#promptTokens.push(new Int32Array(PAGE));
     this.#outputTokens.push(new Int32Array(PAGE));
     this.#hitHbmTokens.push(new Int32Array(PAGE));
     this.#avoidableTokens.push(new Int32Array(PAGE));
-    this.#worker.push(new Int32Array(PAGE).fill(-1));
+    this.#worker.push(new Int16Array(PAGE).fill(-1));
     this.#status.push(new Uint8Array(PAGE));
     this.#attempts.push(new Uint8Array(PAGE));
   }
@@ -321,7 +330,7 @@ export class TurnTable {
   #allPages(): Pages<Column>[] {
     return [
       ...[this.#turn, this.#arrivalMs, this.#dispatchMs, this.#restoreMs, this.#admitMs, this.#firstTokenMs, this.#lastTokenMs],
-      ...[this.#promptTokens, this.#outputTokens, this.#hitHbmTokens, this.#hitHostTokens, this.#avoidableTokens],
+      ...[this.#outputTokens, this.#hitHbmTokens, this.#hitHostTokens, this.#avoidableTokens],
       ...[this.#preemptions, this.#worker, this.#status, this.#attempts],
     ];
   }

@@ -51,7 +51,8 @@ describe('block sizes (worked examples of the trace specification)', () => {
   it('64 to 16: 220 tokens are 13 full engine blocks, 12 of them with an identity, and 8 are shared with a prompt that differs in the third id', () => {
     const w = at(16);
     expect(w.turns.depthBlocks(0)).toBe(12);
-    expect(w.branches.start[w.turns.openLeaf(0)]).toBe(12);
+    const leaf = w.turns.openLeaf(0);
+    expect(w.branches.start[leaf]).toBe(12);
     expect(common(w, 0, 1)).toBe(8);
   });
 
