@@ -1,6 +1,7 @@
 /** Builds workers and the links of their nodes from a fleet specification. */
 import type { BranchTable } from '../../control/blocks.ts';
 import { createJumpWorker } from '../engine/jump/create-jump-worker.ts';
+import { EngineMemory } from '../engine/jump/engine-memory.ts';
 import { createLinkPool, type LinkPool } from '../engine/links.ts';
 import { createReferenceWorker } from '../engine/reference/reference-worker.ts';
 import type { Worker, WorkerSink } from '../engine/worker.ts';
@@ -25,6 +26,7 @@ export function buildMachines(
     return used ? createLinkPool({ ...node, onDone }) : null;
   });
   const lazy = lazyEventsMs === undefined ? {} : { lazyEvents: lazyEventsMs };
+  const memory = new EngineMemory();
   const workers = fleet.workers.map((spec, index) => {
     const heard = fleet.log === undefined ? sink : fleet.log.sink(index, sink);
     const parts = {
@@ -36,7 +38,7 @@ export function buildMachines(
       sink: heard,
       ...lazy,
     };
-    const worker = spec.stepMode === 'reference' ? createReferenceWorker(parts) : createJumpWorker(parts);
+    const worker = spec.stepMode === 'reference' ? createReferenceWorker(parts) : createJumpWorker(parts, memory);
     fleet.log?.listen(worker);
     return worker;
   });

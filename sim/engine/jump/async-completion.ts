@@ -49,7 +49,7 @@ export class AsyncCompletion extends StepCompletion {
       while (at < items.count && slots.order[items.slot[at]!]! <= slots.order[s]!) this.output(at++, tMs);
       if (wasMember) {
         this.offerMember(s, tMs);
-        if (decode.finish[s]! <= decode.iter) this.memberDone(s, tMs);
+        if (decode.remaining(s) <= 0) this.memberDone(s, tMs);
       }
       s = next;
     }
@@ -63,7 +63,7 @@ export class AsyncCompletion extends StepCompletion {
       return;
     }
     this.scheduler.endInFlight(s);
-    slots.lastToken[s] = tMs;
+    slots.setLastToken(s, tMs);
   }
 
   protected override finish(s: number, tMs: number): void {

@@ -60,7 +60,7 @@ export class AsyncScheduler extends Scheduler {
     slots.computed[s] = c;
     slots.held[s] = Math.ceil((c + ahead) / this.bs);
     slots.entered[s] = this.caching ? Math.floor((c + ahead - 1) / this.bs) : 0;
-    slots.lastToken[s] = this.lastEndMs;
+    slots.setLastToken(s, this.lastEndMs);
     if (c - lag > slots.doneTo[s]!) slots.doneTo[s] = c - lag;
     decode.remove(s);
   }

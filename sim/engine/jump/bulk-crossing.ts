@@ -72,18 +72,18 @@ export class BulkCrossing {
   /** Enters the blocks that the members of a phase have completed at `iter`. False, and nothing is changed, if one of them may not be. */
   private enter(head: number, iter: number): boolean {
     const { slots, decode, pool } = this;
-    const { leaf, hint } = slots;
+    const { leaf, hint, phaseNext: next } = slots;
     const { start } = this.starts;
-    const { blockTokens, next, offset } = decode;
+    const { blockTokens } = decode;
     if (next[head] === NONE) {
       const branch = leaf[head]!;
-      const segment = pool.grow(branch, (offset[head]! + iter) / blockTokens - 1 - start[branch]!, hint[head]!);
+      const segment = pool.grow(branch, (slots.offset(head) + iter) / blockTokens - 1 - start[branch]!, hint[head]!);
       if (segment === NONE) return false;
       hint[head] = segment;
       return true;
     }
     for (let s = head; s !== NONE; s = next[s]!) {
-      if (!pool.canLengthen(leaf[s]!, (offset[s]! + iter) / blockTokens - 1 - start[leaf[s]!]!, hint[s]!)) return false;
+      if (!pool.canLengthen(leaf[s]!, (slots.offset(s) + iter) / blockTokens - 1 - start[leaf[s]!]!, hint[s]!)) return false;
     }
     for (let s = head; s !== NONE; s = next[s]!) pool.lengthen(hint[s]!);
     return true;

@@ -73,35 +73,36 @@ describe('a decode set', () => {
   const filled = (remaining: readonly number[]) => {
     const slots = new RequestSlots();
     const set = new DecodeSet(slots, 16);
-    [100, 111, 112, 127].forEach((computed, i) => {
-      const s = slots.alloc();
+    const ids = [100, 111, 112, 127].map((computed, i) => {
+      const s = slots.alloc(0);
       slots.order[s] = i;
       set.add(s, computed, remaining[i]!, false);
+      return s;
     });
-    return set;
+    return { set, ids: ids as [number, number, number, number] };
   };
 
   it('knows how long free blocks last (M14: block size 16, c = 100, 111, 112, 127)', () => {
-    const set = filled([999, 999, 999, 999]);
+    const { set } = filled([999, 999, 999, 999]);
     const needed = [1, 2, 12, 13, 16, 17, 20].map((n) => [0, 1, 2, 3, 4, 5, 6, 7].find((limit) => set.stepsWithNeed(limit, n) === n));
     expect(needed).toEqual([1, 3, 3, 4, 4, 5, 7]);
     expect([3, 4, 5].map((free) => set.stepsWithNeed(free, 999))).toEqual([12, 16, 17]);
   });
 
   it('ends a run with its shortest member or its blocks', () => {
-    const set = filled([40, 25, 90, 60]);
+    const { set } = filled([40, 25, 90, 60]);
     const horizon = set.remaining(set.first);
     expect([horizon, set.stepsWithNeed(5, horizon)]).toEqual([25, 17]);
   });
 
   it('keeps sums, maximum, order of ends and phases over joins and leaves', () => {
-    const set = filled([40, 25, 90, 60]);
+    const { set, ids } = filled([40, 25, 90, 60]);
     set.iter += 5;
-    expect([set.kvTokens, set.maxKvTokens, set.computed(0)]).toEqual([470, 132, 105]);
-    set.remove(3);
-    expect([set.count, set.kvTokens, set.maxKvTokens, set.first]).toEqual([3, 338, 117, 1]);
-    set.remove(1);
-    expect([set.first, set.remaining(0)]).toEqual([0, 35]);
+    expect([set.kvTokens, set.maxKvTokens, set.computed(ids[0])]).toEqual([470, 132, 105]);
+    set.remove(ids[3]);
+    expect([set.count, set.kvTokens, set.maxKvTokens, set.first]).toEqual([3, 338, 117, ids[1]]);
+    set.remove(ids[1]);
+    expect([set.first, set.remaining(ids[0])]).toEqual([ids[0], 35]);
     // Slot 0 at 105 completes its block with the 7th token from here, slot 2 at 117 with the 11th.
     expect(set.stepsToCompletion(99)).toBe(7);
     expect(set.stepsWithNeed(0, 99)).toBe(7);

@@ -14,6 +14,7 @@
  */
 import type { RequestSlots } from './request-slots.ts';
 import { NONE } from './segment-columns.ts';
+import { doubled } from './step-items.ts';
 
 export class DecodeSet {
   count = 0;
@@ -27,14 +28,7 @@ export class DecodeSet {
   readonly phaseCount: Int32Array;
   /** Bit p % 32 of word p / 32 = phase p has members. */
   private readonly occupied: Int32Array;
-  next: Int32Array;
-  prev: Int32Array;
-  offset: Float64Array;
-  finish: Float64Array;
-  /** Position in the heap; NONE = not a member. */
-  place: Int32Array;
-  shared: Uint8Array;
-  private heap: Int32Array;
+  private heap = new Int32Array(16);
   private offsetSum = 0;
   private maxOffset = -Infinity;
   private maxKnown = true;
@@ -55,13 +49,16 @@ export class DecodeSet {
     this.phaseTail = new Int32Array(blockTokens).fill(NONE);
     this.phaseCount = new Int32Array(blockTokens);
     this.occupied = new Int32Array((blockTokens + 31) >> 5);
-    this.next = new Int32Array(slots.capacity);
-    this.prev = new Int32Array(slots.capacity);
-    this.offset = new Float64Array(slots.capacity);
-    this.finish = new Float64Array(slots.capacity);
-    this.place = new Int32Array(slots.capacity).fill(NONE);
-    this.shared = new Uint8Array(slots.capacity);
-    this.heap = new Int32Array(slots.capacity);
+  }
+
+  /** Next member of the phase, by slot. */
+  get next(): Int32Array {
+    return this.slots.phaseNext;
+  }
+
+  /** 1 = the next block of this slot may be matched by other requests. */
+  get shared(): Int32Array {
+    return this.slots.shared;
   }
 
   /** Sum of resident tokens. */
@@ -74,9 +71,9 @@ export class DecodeSet {
     if (this.count === 0) return 0;
     if (!this.maxKnown) {
       let max = -Infinity;
-      const { heap, offset } = this;
+      const { heap, slots } = this;
       for (let i = 0; i < this.count; i++) {
-        const o = offset[heap[i]!]!;
+        const o = slots.offset(heap[i]!);
         if (o > max) max = o;
       }
       this.maxOffset = max;
@@ -91,25 +88,23 @@ export class DecodeSet {
   }
 
   has(s: number): boolean {
-    return s < this.place.length && this.place[s] !== NONE;
+    return this.slots.place[s] !== NONE;
   }
 
   /** Resident tokens of a member. */
   computed(s: number): number {
-    return this.offset[s]! + this.iter;
+    return this.slots.offset(s) + this.iter;
   }
 
   /** Tokens a member has still to produce. */
   remaining(s: number): number {
-    return this.finish[s]! - this.iter;
+    return this.slots.finish(s) - this.iter;
   }
 
   /** Adds a slot with `computed` resident tokens and `remaining` >= 1 tokens to produce. */
   add(s: number, computed: number, remaining: number, shared: boolean): void {
-    if (s >= this.place.length) this.widen();
     const offset = computed - this.iter;
-    this.offset[s] = offset;
-    this.finish[s] = this.iter + remaining;
+    this.slots.setCourse(s, offset, this.iter + remaining);
     this.offsetSum += offset;
     if (this.count === 0) {
       this.maxOffset = offset;
@@ -122,19 +117,22 @@ export class DecodeSet {
     this.shared[s] = shared ? 1 : 0;
     if (shared) this.sharedWriters++;
     this.linkPhase(s);
+    if (this.count === this.heap.length) this.heap = doubled(this.heap);
     this.sift(this.count++, s);
   }
 
   remove(s: number): void {
     const last = this.heap[--this.count]!;
-    const at = this.place[s]!;
-    this.place[s] = NONE;
+    const { place } = this.slots;
+    const at = place[s]!;
+    place[s] = NONE;
     if (last !== s) {
       if (at > 0 && this.before(last, this.heap[(at - 1) >> 1]!)) this.sift(at, last);
       else this.sink(at, last);
     }
-    this.offsetSum -= this.offset[s]!;
-    if (this.offset[s] === this.maxOffset) this.maxKnown = false;
+    const offset = this.slots.offset(s);
+    this.offsetSum -= offset;
+    if (offset === this.maxOffset) this.maxKnown = false;
     if (this.shared[s] === 1) this.sharedWriters--;
     this.unlinkPhase(s);
   }
@@ -193,7 +191,7 @@ export class DecodeSet {
   }
 
   clear(): void {
-    for (let i = 0; i < this.count; i++) this.place[this.heap[i]!] = NONE;
+    for (let i = 0; i < this.count; i++) this.slots.place[this.heap[i]!] = NONE;
     this.phaseHead.fill(NONE);
     this.phaseTail.fill(NONE);
     this.phaseCount.fill(0);
@@ -212,13 +210,12 @@ export class DecodeSet {
 
   /** Phase of a member. */
   phase(s: number): number {
-    const r = -this.offset[s]! % this.blockTokens;
+    const r = -this.slots.offset(s) % this.blockTokens;
     return r < 0 ? r + this.blockTokens : r + 0;
   }
 
   private linkPhase(s: number): void {
-    const { next, prev } = this;
-    const order = this.slots.order;
+    const { phaseNext: next, phasePrev: prev, order } = this.slots;
     const p = this.phase(s);
     let before = this.phaseTail[p]!;
     while (before !== NONE && order[before]! > order[s]!) before = prev[before]!;
@@ -235,21 +232,25 @@ export class DecodeSet {
 
   private unlinkPhase(s: number): void {
     const p = this.phase(s);
-    const before = this.prev[s]!;
-    const after = this.next[s]!;
+    const { phaseNext: next, phasePrev: prev } = this.slots;
+    const before = prev[s]!;
+    const after = next[s]!;
     if (before === NONE) this.phaseHead[p] = after;
-    else this.next[before] = after;
+    else next[before] = after;
     if (after === NONE) this.phaseTail[p] = before;
-    else this.prev[after] = before;
+    else prev[after] = before;
     if (--this.phaseCount[p]! === 0) this.occupied[p >> 5]! &= ~(1 << (p & 31));
   }
 
   private before(a: number, b: number): boolean {
-    return this.finish[a]! < this.finish[b]! || (this.finish[a] === this.finish[b] && this.slots.order[a]! < this.slots.order[b]!);
+    const { slots } = this;
+    const later = slots.finish(a) - slots.finish(b);
+    return later < 0 || (later === 0 && slots.order[a]! < slots.order[b]!);
   }
 
   private sift(i: number, s: number): void {
-    const { heap, place } = this;
+    const { heap } = this;
+    const { place } = this.slots;
     while (i > 0) {
       const up = (i - 1) >> 1;
       const other = heap[up]!;
@@ -263,7 +264,8 @@ export class DecodeSet {
   }
 
   private sink(i: number, s: number): void {
-    const { heap, place } = this;
+    const { heap } = this;
+    const { place } = this.slots;
     const n = this.count;
     for (;;) {
       let child = 2 * i + 1;
@@ -277,29 +279,6 @@ export class DecodeSet {
     }
     heap[i] = s;
     place[s] = i;
-  }
-
-  private widen(): void {
-    const size = this.slots.capacity;
-    const wideInt = (old: Int32Array, fill: number): Int32Array => {
-      const wide = new Int32Array(size).fill(fill);
-      wide.set(old);
-      return wide;
-    };
-    const wideFloat = (old: Float64Array): Float64Array => {
-      const wide = new Float64Array(size);
-      wide.set(old);
-      return wide;
-    };
-    this.next = wideInt(this.next, 0);
-    this.prev = wideInt(this.prev, 0);
-    this.place = wideInt(this.place, NONE);
-    this.heap = wideInt(this.heap, 0);
-    this.offset = wideFloat(this.offset);
-    this.finish = wideFloat(this.finish);
-    const shared = new Uint8Array(size);
-    shared.set(this.shared);
-    this.shared = shared;
   }
 }
 

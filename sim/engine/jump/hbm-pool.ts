@@ -96,14 +96,14 @@ export class HbmPool extends SegmentPool {
       if (terms.mode === 'fixed') return;
       if (terms.mode === 'max') {
         if (old > mark) mark = old;
-        if (this.until[s]! > until) until = this.until[s]!;
+        if (this.until[s >> 4]! > until) until = this.until[s >> 4]!;
       }
     }
     if (this.list[s] !== IN_USE) this.remove(s);
-    this.until[s] = until;
-    this.refresh[s] = terms.refreshMs;
+    this.until[s >> 4] = until;
+    this.refresh[s >> 4] = terms.refreshMs;
     this.holder[s] = terms.session;
-    this.drop[s] = terms.drop ? 1 : 0;
+    this.drop[s >> 4] = terms.drop ? 1 : 0;
     this.mark[s] = mark;
     if (this.ref[s] === 0) this.insertByDeadline(mark, s);
     this.push(until, s);
@@ -120,15 +120,15 @@ export class HbmPool extends SegmentPool {
   protected override hitMarked(s: number, nowMs: number): void {
     const mark = this.mark[s]!;
     if (mark === GARBAGE) this.mark[s] = 0;
-    else if ((mark === SOFT || mark === LEASE) && nowMs + this.refresh[s]! > this.until[s]!) {
-      this.until[s] = nowMs + this.refresh[s]!;
-      this.push(this.until[s]!, s);
+    else if ((mark === SOFT || mark === LEASE) && nowMs + this.refresh[s >> 4]! > this.until[s >> 4]!) {
+      this.until[s >> 4] = nowMs + this.refresh[s >> 4]!;
+      this.push(this.until[s >> 4]!, s);
     }
   }
 
   protected override split(s: number, at: number): number {
     const deep = super.split(s, at);
-    if (this.mark[deep] === SOFT || this.mark[deep] === LEASE) this.push(this.until[deep]!, deep);
+    if (this.mark[deep] === SOFT || this.mark[deep] === LEASE) this.push(this.until[deep >> 4]!, deep);
     return deep;
   }
 
@@ -150,7 +150,7 @@ export class HbmPool extends SegmentPool {
       this.pop();
       this.totals.claimsExpired += this.to[s]! - this.from[s]!;
       this.touched++;
-      if (this.drop[s] === 0) {
+      if (this.drop[s >> 4] === 0) {
         this.remark(s, 0);
         this.mergeAround(s);
       } else if (this.ref[s]! > 0) this.mark[s] = DOOMED;
@@ -164,7 +164,7 @@ export class HbmPool extends SegmentPool {
       const soft = this.dueHead(SOFT);
       const lease = this.dueHead(LEASE);
       if (soft === NONE && lease === NONE) break;
-      const s = soft === NONE || (lease !== NONE && this.seq[lease]! < this.seq[soft]!) ? lease : soft;
+      const s = soft === NONE || (lease !== NONE && this.seq[lease >> 1]! < this.seq[soft >> 1]!) ? lease : soft;
       this.forget(s, this.to[s]! - this.from[s]!);
     }
     return dropped;
@@ -187,7 +187,7 @@ export class HbmPool extends SegmentPool {
     return (
       this.generation[s] === this.heapGeneration[0] &&
       (this.mark[s] === SOFT || this.mark[s] === LEASE) &&
-      this.until[s] === this.heapUntil[0]
+      this.until[s >> 4] === this.heapUntil[0]
     );
   }
 

@@ -9,6 +9,7 @@ import { zeroCounters } from '../zero-counters.ts';
 import { HostPool } from './host-pool.ts';
 import { KvOutbox } from './kv-outbox.ts';
 import { NONE } from './segment-columns.ts';
+import { SegmentStore } from './segment-store.ts';
 
 const RUNS = Number(process.env['KVCAST_RUNS'] ?? 300);
 
@@ -50,7 +51,7 @@ describe('HostPool', () => {
           }
           const outbox = new KvOutbox(branches, 0, new RecordingSink());
           const [fastTotals, slowTotals] = [zeroCounters(), zeroCounters()];
-          const fast = new HostPool(branches, capacity, storeThreshold, outbox, fastTotals);
+          const fast = new HostPool(branches, capacity, storeThreshold, outbox, fastTotals, new SegmentStore());
           const removed: number[] = [];
           const slow = new HostTier(capacity, storeThreshold, slowTotals, (key) => removed.push(key));
           const writes: Job[] = [];

@@ -12,6 +12,7 @@ import type { BranchTable } from '../../../control/blocks.ts';
 import type { WorkerCounters } from '../worker.ts';
 import type { KvOutbox } from './kv-outbox.ts';
 import { NONE, ORDINARY, pathBranch, pathLimit, SegmentColumns, WRITING } from './segment-columns.ts';
+import type { SegmentStore } from './segment-store.ts';
 
 /** Blocks whose look-ups are counted before they are stored (vLLM's tracker). */
 const TRACKED_BLOCKS = 64_000;
@@ -40,9 +41,8 @@ export class HostPool extends SegmentColumns {
   private wantedCount = 0;
   private wantedBlocks = 0;
 
-  constructor(branches: BranchTable, capacity: number, storeThreshold: number, outbox: KvOutbox, totals: HostTotals) {
-    super(branches);
-    this.holder = new Int32Array(this.branch.length);
+  constructor(branches: BranchTable, capacity: number, storeThreshold: number, outbox: KvOutbox, totals: HostTotals, store: SegmentStore) {
+    super(branches, store);
     this.capacity = capacity;
     this.storeThreshold = storeThreshold;
     this.outbox = outbox;
@@ -104,7 +104,7 @@ export class HostPool extends SegmentColumns {
 
   /** Makes a segment the youngest. */
   private append(s: number, up: 0 | 1): void {
-    this.seq[s] = this.releases;
+    this.seq[s >> 1] = this.releases;
     this.up[s] = up;
     this.releases += this.to[s]! - this.from[s]!;
     this.insert(ORDINARY, s, this.youngest[ORDINARY]!);
@@ -241,7 +241,7 @@ export class HostPool extends SegmentColumns {
       return to - from;
     }
     this.listed[ORDINARY]! -= n;
-    this.seq[s]! += n;
+    this.seq[s >> 1]! += n;
     if (this.up[s] === 0) {
       this.to[s] = to - n;
       this.outbox.removed(1, branch, to - n, to);
@@ -347,8 +347,8 @@ export class HostPool extends SegmentColumns {
     let seen = 0;
     for (let s = this.oldest[ORDINARY]!; s !== NONE; s = this.younger[s]!) {
       const length = this.to[s]! - this.from[s]!;
-      if (!(length > 0 && this.seq[s]! > seq)) throw new Error('E11: order of the host tier');
-      seq = this.seq[s]! + length - 1;
+      if (!(length > 0 && this.seq[s >> 1]! > seq)) throw new Error('E11: order of the host tier');
+      seq = this.seq[s >> 1]! + length - 1;
       used += length;
       seen++;
       if (this.ref[s]! > 0) pinned += length;

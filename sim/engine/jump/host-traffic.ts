@@ -17,6 +17,7 @@ import { IntMap } from './int-map.ts';
 import type { KvOutbox } from './kv-outbox.ts';
 import type { RequestSlots } from './request-slots.ts';
 import { NONE } from './segment-columns.ts';
+import type { SegmentStore } from './segment-store.ts';
 
 const FREE = 0;
 export const LOAD = 1;
@@ -44,6 +45,7 @@ export interface HostTrafficParts {
   readonly outbox: KvOutbox;
   readonly pool: HbmPool;
   readonly slots: RequestSlots;
+  readonly store: SegmentStore;
 }
 
 export class HostTraffic {
@@ -70,7 +72,7 @@ export class HostTraffic {
   constructor(parts: HostTrafficParts) {
     this.parts = parts;
     const { config } = parts;
-    this.tier = new HostPool(parts.branches, config.hostBlocks, config.storeThreshold, parts.outbox, parts.counters);
+    this.tier = new HostPool(parts.branches, config.hostBlocks, config.storeThreshold, parts.outbox, parts.counters, parts.store);
   }
 
   /** Blocks of the host tier worth loading behind a hit of `hit` blocks, or PENDING_BELOW. Touches the chain of known tokens. */

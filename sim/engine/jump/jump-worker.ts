@@ -17,6 +17,7 @@ import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCo
 import { zeroCounters } from '../zero-counters.ts';
 import { BY_SEQS, NOT_BLOCKED } from './blocked.ts';
 import { DecodeRun } from './decode-run.ts';
+import { EngineMemory } from './engine-memory.ts';
 import { fillBatch } from './fill-batch.ts';
 import { HbmPool } from './hbm-pool.ts';
 import { HostTraffic, STORE } from './host-traffic.ts';
@@ -49,6 +50,7 @@ export class JumpWorker implements Worker {
   stuck: string | null = null;
   lateBranch: BranchId = NONE;
   protected readonly parts: WorkerParts;
+  private readonly memory: EngineMemory;
   protected readonly batch = createStepBatch();
   protected readonly run = new DecodeRun();
   protected readonly ids = new IntMap(5);
@@ -77,10 +79,11 @@ export class JumpWorker implements Worker {
   protected drainMs = NEVER;
   protected factor = 1;
 
-  constructor(parts: WorkerParts) {
+  constructor(parts: WorkerParts, memory = new EngineMemory()) {
     const { config } = parts;
     if (config.hostBlocks > 0 && parts.links === null) throw new Error('jump worker: a host tier needs links');
     this.parts = parts;
+    this.memory = memory;
     this.index = parts.index;
     this.config = config;
     this.lazyEvents = parts.lazyEvents ?? NEVER;
@@ -102,7 +105,7 @@ export class JumpWorker implements Worker {
       this.parts.sink.ended(request.id, tMs, refusal.status, 0, refusal.reason);
       return;
     }
-    const s = slots.alloc();
+    const s = slots.alloc(this.index);
     const room = config.maxModelLen - request.promptTokens;
     const wanted = Math.max(request.outputTokens, 1);
     slots.id[s] = request.id;
@@ -111,8 +114,7 @@ export class JumpWorker implements Worker {
     slots.limit[s] = Math.min(wanted, room);
     slots.ending[s] = request.outputTokens <= 0 ? PREFILL_ONLY : wanted > room ? 2 : request.stopsEarly ? 1 : 0;
     slots.unforeseen[s] = request.stopsEarly && wanted < room ? 1 : 0;
-    slots.priority[s] = Number.isNaN(request.priority) ? 0 : request.priority;
-    slots.arrival[s] = request.arrivalMs;
+    slots.setRank(s, Number.isNaN(request.priority) ? 0 : request.priority, request.arrivalMs);
     this.ids.set(request.id, s);
     scheduler.enqueue(s);
     if (this.phase === RUN) this.arriveInRun(tMs);
@@ -283,7 +285,7 @@ export class JumpWorker implements Worker {
 
   protected newPool(): HbmPool {
     const { config, branches, sink, index } = this.parts;
-    const pool = new HbmPool(branches, config.blocks - 1, this.outbox, this.counters);
+    const pool = new HbmPool(branches, config.blocks - 1, this.outbox, this.counters, this.memory.segments);
     pool.watcher = {
       broken: (session, blocks) => {
         sink.claimBroken(index, session, blocks, Number.isNaN(this.crossingMs) ? this.nowMs : this.crossingMs);
@@ -294,7 +296,7 @@ export class JumpWorker implements Worker {
 
   protected newScheduler(): Scheduler {
     const { config, branches, sink } = this.parts;
-    const scheduler = this.createScheduler({ config, branches, pool: this.pool, sink, counters: this.counters });
+    const scheduler = this.createScheduler({ config, branches, pool: this.pool, sink, counters: this.counters, slots: this.memory.slots });
     scheduler.lastEndMs = Number.NaN;
     scheduler.onFailed = (s, nowMs) => this.completion.endLoose(s, nowMs, 'failed', 'kv_exhausted');
     return scheduler;
@@ -308,7 +310,8 @@ export class JumpWorker implements Worker {
     const { config, branches, sink, links, index } = this.parts;
     if (config.hostBlocks <= 0 || !config.prefixCaching) return null;
     const { counters, outbox, pool, scheduler } = this;
-    const host = new HostTraffic({ index, config, branches, links: links!, sink, counters, outbox, pool, slots: scheduler.slots });
+    const { segments: store } = this.memory;
+    const host = new HostTraffic({ index, config, branches, links: links!, sink, counters, outbox, pool, slots: scheduler.slots, store });
     scheduler.host = host;
     return host;
   }
@@ -395,15 +398,8 @@ export class JumpWorker implements Worker {
     const { scheduler, run } = this;
     const { decode } = scheduler;
     const n = decode.count;
-    run.begin(
-      this.parts.timer,
-      n,
-      decode.kvTokens - n,
-      decode.maxKvTokens - 1,
-      runHorizon(scheduler, this.completion, this.config),
-      tMs,
-      this.factor,
-    );
+    const steps = runHorizon(scheduler, this.completion, this.config);
+    run.begin(this.parts.timer, n, decode.kvTokens - n, decode.maxKvTokens - 1, steps, tMs, this.factor);
     // Steps without duration are separate effects: an input of the same time may come between them.
     if (run.endMs(1) <= tMs) run.steps = 1;
     this.phase = RUN;
@@ -532,6 +528,9 @@ export class JumpWorker implements Worker {
     }
     ids.clear();
     this.outbox.startEpoch(this.epoch);
+    slots.disposeOf(this.index);
+    this.pool.retire();
+    this.host?.tier.retire();
     this.pool = this.newPool();
     this.scheduler = this.newScheduler();
     this.host = this.newHost();

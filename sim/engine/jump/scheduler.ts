@@ -16,7 +16,7 @@ import { BulkCrossing } from './bulk-crossing.ts';
 import { DecodeSet } from './decode-set.ts';
 import type { HbmPool } from './hbm-pool.ts';
 import { type HostTraffic, LOADED, LOADING, PENDING_BELOW, PROMOTED } from './host-traffic.ts';
-import { PREEMPTED, QUEUED, RESTORING, RequestSlots, RUNNING, SlotList } from './request-slots.ts';
+import { PREEMPTED, QUEUED, RESTORING, type RequestSlots, RUNNING, SlotList } from './request-slots.ts';
 import { NONE } from './segment-columns.ts';
 import { LooseSlots, StepItems } from './step-items.ts';
 
@@ -27,15 +27,16 @@ export interface SchedulerParts {
   readonly pool: HbmPool;
   readonly sink: WorkerSink;
   readonly counters: WorkerCounters;
+  readonly slots: RequestSlots;
 }
 
 export class Scheduler {
-  readonly slots = new RequestSlots();
+  readonly slots: RequestSlots;
   readonly decode: DecodeSet;
-  readonly running = new SlotList(this.slots);
-  readonly waiting = new SlotList(this.slots);
+  readonly running: SlotList;
+  readonly waiting: SlotList;
   /** Requests that wait and hold KV: restoring, or restored and not admitted yet. */
-  readonly holding = new SlotList(this.slots);
+  readonly holding: SlotList;
   items = new StepItems();
   blocked = NOT_BLOCKED;
   /**
@@ -60,7 +61,7 @@ export class Scheduler {
   onFailed: (s: number, nowMs: number) => void = () => {};
   readonly pool: HbmPool;
   readonly bulk: BulkCrossing;
-  protected readonly loose = new LooseSlots(this.slots);
+  protected readonly loose: LooseSlots;
   private orders = 0;
   private tags = 0;
   private stamps = 0;
@@ -79,7 +80,12 @@ export class Scheduler {
   private readonly wm: number;
 
   constructor(parts: SchedulerParts) {
-    const { config } = parts;
+    const { config, slots } = parts;
+    this.slots = slots;
+    this.running = new SlotList(slots);
+    this.waiting = new SlotList(slots);
+    this.holding = new SlotList(slots);
+    this.loose = new LooseSlots(slots);
     this.config = config;
     this.branches = parts.branches;
     this.pool = parts.pool;
@@ -286,8 +292,8 @@ export class Scheduler {
     const { slots, running } = this;
     let worst = running.head;
     for (let s = slots.next[worst]!; s !== NONE; s = slots.next[s]!) {
-      const more = slots.priority[s]! - slots.priority[worst]!;
-      if (more > 0 || (more === 0 && slots.arrival[s]! > slots.arrival[worst]!)) worst = s;
+      const more = slots.priority(s) - slots.priority(worst);
+      if (more > 0 || (more === 0 && slots.arrivalMs(s) > slots.arrivalMs(worst))) worst = s;
     }
     return worst;
   }
@@ -343,7 +349,7 @@ export class Scheduler {
     slots.computed[s] = c;
     slots.held[s] = Math.ceil(covered / this.bs);
     slots.entered[s] = this.caching ? Math.floor(covered / this.bs) : 0;
-    slots.lastToken[s] = this.lastEndMs;
+    slots.setLastToken(s, this.lastEndMs);
     if (c > slots.doneTo[s]!) slots.doneTo[s] = c;
     decode.remove(s);
   }

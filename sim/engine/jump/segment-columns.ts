@@ -5,17 +5,16 @@
  *     branch chain (by offset)      [0..64) ref 2  <->  [64..90) ref 0  <->  [95..99) ref 0        hole at 90: 95.. are orphans
  *     eviction order (by age)       oldest  … <-> [95..99) <-> … <-> [64..90) <-> …  youngest       one list per victim class
  *
- * All columns are typed arrays indexed by segment id; freed ids form a list through `next`. Each idle (unreferenced) block has its
- * own release number; a segment stores the number of its OLDEST block, the others follow without gaps, deep end first (`up` = 0:
+ * Facts of segments are columns of a store (segment-store.ts). Each idle (unreferenced) block has its own release number; a segment stores the number of its OLDEST block, the others follow without gaps, deep end first (`up` = 0:
  * released leaf to root) or shallow end first (`up` = 1: inserted in order, host tier). So two segments merge exactly when the
  * blocks would be neighbours in a per-block queue.
  * Source: engine specification 2.2 and 6.6, data-structures specification 2.
  */
 import { type BranchTable, MAX_PATH } from '../../../control/blocks.ts';
 import { IntMap } from './int-map.ts';
+import { NONE, PIECE, ROW, type SegmentStore, SegmentViews, type StoreUser } from './segment-store.ts';
 
-/** No segment. */
-export const NONE = -1;
+export { NONE } from './segment-store.ts';
 
 /**
  * Lists of the eviction order. Ordinary and expired blocks are one victim class, merged by release number; soft pins and leases are
@@ -41,33 +40,7 @@ export const pathBranch = new Int32Array(MAX_PATH);
 export const pathLimit = new Int32Array(MAX_PATH);
 
 /** Columns, branch chains and order lists. */
-export class SegmentColumns {
-  branch: Int32Array;
-  from: Int32Array;
-  to: Int32Array;
-  /** Number of holders of each block. */
-  ref: Int32Array;
-  /** Neighbours in the chain of the branch. */
-  next: Int32Array;
-  prev: Int32Array;
-  /** Neighbours in the eviction order: `older` is evicted before this one. */
-  older: Int32Array;
-  younger: Int32Array;
-  list: Uint8Array;
-  up: Uint8Array;
-  /** 0 = primary copy of its blocks; else the admission that owns these later physical copies. */
-  tag: Int32Array;
-  /** Release number of the oldest block, valid while idle. */
-  seq: Float64Array;
-  /** 0 = none, GARBAGE (demoted), SOFT or LEASE (a live claim), DOOMED. */
-  mark: Uint8Array;
-  /** Of a live claim: deadline, refresh interval (0 = none), session, 1 = drop at the deadline. */
-  until: Float64Array = new Float64Array(0);
-  refresh: Float64Array = new Float64Array(0);
-  holder: Int32Array = new Int32Array(0);
-  drop: Uint8Array = new Uint8Array(0);
-  /** Grows when an id is freed; makes stale heap entries recognisable. */
-  generation: Int32Array = new Int32Array(0);
+export class SegmentColumns extends SegmentViews implements StoreUser {
   /** First segment of each branch with primary copies, and of each branch with later copies. */
   readonly chains = new IntMap(6);
   readonly copies = new IntMap(2);
@@ -82,54 +55,43 @@ export class SegmentColumns {
   segments = 0;
   /** Segments visited by any operation. */
   touched = 0;
-  protected freeHead = NONE;
-  protected used = 0;
-
   protected readonly branches: BranchTable;
+  private readonly store: SegmentStore;
+  private readonly pieces: number[] = [];
+  private freeHead = NONE;
+  /** Rows of the last piece that were never used. */
+  private fresh = 0;
+  private freshLeft = 0;
 
-  constructor(branches: BranchTable, capacity = 64) {
+  constructor(branches: BranchTable, store: SegmentStore) {
+    super();
     this.branches = branches;
-    this.branch = new Int32Array(capacity);
-    this.from = new Int32Array(capacity);
-    this.to = new Int32Array(capacity);
-    this.ref = new Int32Array(capacity);
-    this.next = new Int32Array(capacity);
-    this.prev = new Int32Array(capacity);
-    this.older = new Int32Array(capacity);
-    this.younger = new Int32Array(capacity);
-    this.list = new Uint8Array(capacity);
-    this.up = new Uint8Array(capacity);
-    this.tag = new Int32Array(capacity);
-    this.seq = new Float64Array(capacity);
-    this.mark = new Uint8Array(capacity);
+    this.store = store;
+    store.join(this);
+  }
+
+  moved(): void {
+    this.share(this.store);
+  }
+
+  /** Gives the memory of all segments back; the pool is of no use any more. */
+  retire(): void {
+    this.store.leave(this, this.pieces);
   }
 
   /** Makes room for claims; most pools never see one. */
   protected addClaimColumns(): void {
-    if (this.until.length > 0) return;
-    const capacity = this.branch.length;
-    this.until = new Float64Array(capacity);
-    this.refresh = new Float64Array(capacity);
-    this.holder = new Int32Array(capacity);
-    this.drop = new Uint8Array(capacity);
-    this.generation = new Int32Array(capacity);
+    this.store.addClaims();
   }
 
-  /** Bytes of the columns and maps. */
+  /** Bytes of the maps, and an equal share of the rows. */
   get bytes(): number {
-    const { branch, until, holder } = this;
-    const claims = until.length * (2 * 8 + 4 + 1) + holder.length * 4;
-    return branch.length * (9 * 4 + 8 + 3) + claims + this.chains.bytes + this.copies.bytes;
+    return this.store.bytes / this.store.shares + this.chains.bytes + this.copies.bytes;
   }
 
   /** A new segment without claim, in no chain and no list. */
   protected alloc(branch: number, from: number, to: number, ref: number): number {
-    let s = this.freeHead;
-    if (s !== NONE) this.freeHead = this.next[s]!;
-    else {
-      s = this.used++;
-      if (s === this.branch.length) this.widen();
-    }
+    const s = this.row();
     this.segments++;
     this.branch[s] = branch;
     this.from[s] = from;
@@ -144,10 +106,28 @@ export class SegmentColumns {
 
   protected dispose(s: number): void {
     this.segments--;
-    if (this.generation.length > 0) this.generation[s]!++;
+    this.generation[s]!++;
     this.branch[s] = NONE;
     this.next[s] = this.freeHead;
     this.freeHead = s;
+  }
+
+  /** A row for a segment. Rows stay with their pool, so what still names a freed one never names another pool's segment. */
+  private row(): number {
+    const freed = this.freeHead;
+    if (freed !== NONE) {
+      this.freeHead = this.next[freed]!;
+      return freed;
+    }
+    if (this.freshLeft === 0) {
+      this.fresh = this.store.piece();
+      this.freshLeft = PIECE;
+      this.pieces.push(this.fresh);
+    }
+    const s = this.fresh;
+    this.fresh += ROW;
+    this.freshLeft--;
+    return s;
   }
 
   /** Enters a segment into the chain of its branch behind `prev` (NONE = first). */
@@ -184,18 +164,18 @@ export class SegmentColumns {
 
   /** Puts an idle segment at the place of its release number; searched from the youngest end. */
   protected insertBySeq(list: number, s: number): void {
-    const seq = this.seq[s]!;
+    const seq = this.seq[s >> 1]!;
     let older = this.youngest[list]!;
-    while (older !== NONE && this.seq[older]! > seq) older = this.older[older]!;
+    while (older !== NONE && this.seq[older >> 1]! > seq) older = this.older[older]!;
     this.insert(list, s, older);
   }
 
   /** Puts an idle claimed segment at the place of its deadline; searched from the latest deadline. */
   protected insertByDeadline(list: number, s: number): void {
-    const until = this.until[s]!;
-    const seq = this.seq[s]!;
+    const until = this.until[s >> 4]!;
+    const seq = this.seq[s >> 1]!;
     let older = this.youngest[list]!;
-    while (older !== NONE && (this.until[older]! > until || (this.until[older] === until && this.seq[older]! > seq))) {
+    while (older !== NONE && (this.until[older >> 4]! > until || (this.until[older >> 4] === until && this.seq[older >> 1]! > seq))) {
       older = this.older[older]!;
     }
     this.insert(list, s, older);
@@ -225,11 +205,11 @@ export class SegmentColumns {
     if (list !== IN_USE) {
       this.listed[list]! -= this.to[deep]! - at;
       if (this.up[s] === 0) {
-        this.seq[deep] = this.seq[s]!;
-        this.seq[s]! += this.to[deep]! - at;
+        this.seq[deep >> 1] = this.seq[s >> 1]!;
+        this.seq[s >> 1]! += this.to[deep]! - at;
         this.insert(list, deep, this.older[s]!);
       } else {
-        this.seq[deep] = this.seq[s]! + at - this.from[s]!;
+        this.seq[deep >> 1] = this.seq[s >> 1]! + at - this.from[s]!;
         this.insert(list, deep, s);
       }
     }
@@ -243,9 +223,9 @@ export class SegmentColumns {
     if (mark === GARBAGE) return;
     this.holder[target] = this.holder[source]!;
     if (mark === WRITING) return;
-    this.until[target] = this.until[source]!;
-    this.refresh[target] = this.refresh[source]!;
-    this.drop[target] = this.drop[source]!;
+    this.until[target >> 4] = this.until[source >> 4]!;
+    this.refresh[target >> 4] = this.refresh[source >> 4]!;
+    this.drop[target >> 4] = this.drop[source >> 4]!;
   }
 
   /** Joins a primary segment with its successor in the chain if nothing tells their blocks apart. */
@@ -257,11 +237,11 @@ export class SegmentColumns {
     if (list !== IN_USE) {
       const up = this.up[s]!;
       if (up !== this.up[deep]) return;
-      if (up === 0 && this.seq[deep]! + this.to[deep]! - this.from[deep]! !== this.seq[s]) return;
-      if (up === 1 && this.seq[s]! + this.to[s]! - this.from[s]! !== this.seq[deep]) return;
+      if (up === 0 && this.seq[deep >> 1]! + this.to[deep]! - this.from[deep]! !== this.seq[s >> 1]) return;
+      if (up === 1 && this.seq[s >> 1]! + this.to[s]! - this.from[s]! !== this.seq[deep >> 1]) return;
       this.remove(deep);
       this.listed[list]! += this.to[deep]! - this.from[deep]!;
-      if (up === 0) this.seq[s] = this.seq[deep]!;
+      if (up === 0) this.seq[s >> 1] = this.seq[deep >> 1]!;
     }
     this.to[s] = this.to[deep]!;
     this.unlink(this.chains, deep);
@@ -272,27 +252,10 @@ export class SegmentColumns {
     if (this.mark[a] !== this.mark[b] || this.mark[a]! >= DUE) return false;
     return (
       (this.mark[a] !== SOFT && this.mark[a] !== LEASE) ||
-      (this.until[a] === this.until[b] &&
+      (this.until[a >> 4] === this.until[b >> 4] &&
         this.holder[a] === this.holder[b] &&
-        this.refresh[a] === this.refresh[b] &&
-        this.drop[a] === this.drop[b])
+        this.refresh[a >> 4] === this.refresh[b >> 4] &&
+        this.drop[a >> 4] === this.drop[b >> 4])
     );
   }
-
-  private widen(): void {
-    // Half as much again: these columns are most of what a cached block costs.
-    const size = (this.branch.length * 3) >> 1;
-    const ints = ['branch', 'from', 'to', 'ref', 'next', 'prev', 'older', 'younger', 'tag', 'holder', 'generation'] as const;
-    for (const name of ints) this[name] = widened(this[name], size);
-    for (const name of ['seq', 'until', 'refresh'] as const) this[name] = widened(this[name], size);
-    for (const name of ['list', 'up', 'mark', 'drop'] as const) this[name] = widened(this[name], size);
-  }
-}
-
-/** A longer copy of a column; an empty one stays empty. */
-function widened<T extends Int32Array | Float64Array | Uint8Array>(column: T, size: number): T {
-  if (column.length === 0) return column;
-  const wide = new (column.constructor as new (length: number) => T)(size);
-  wide.set(column);
-  return wide;
 }

@@ -7,6 +7,7 @@ import { zeroCounters } from '../zero-counters.ts';
 import { KvOutbox } from './kv-outbox.ts';
 import { NaivePool } from './naive-pool.ts';
 import { SegmentPool } from './segment-pool.ts';
+import { SegmentStore } from './segment-store.ts';
 
 const RUNS = Number(process.env['KVCAST_RUNS'] ?? 300);
 
@@ -54,7 +55,7 @@ describe('SegmentPool', () => {
             else branches.add(p, 1 + (attach % branches.length[p]!), length + 1);
           }
           const outbox = new KvOutbox(branches, 0, new RecordingSink());
-          const fast = new SegmentPool(branches, usable, outbox, zeroCounters());
+          const fast = new SegmentPool(branches, usable, outbox, zeroCounters(), new SegmentStore());
           const slow = new NaivePool(branches, usable);
           const holders: Holder[] = [];
           let tags = 0;

@@ -12,6 +12,7 @@ import type { BranchTable } from '../../../control/blocks.ts';
 import type { WorkerCounters } from '../worker.ts';
 import type { KvOutbox } from './kv-outbox.ts';
 import { DOOMED, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, ORDINARY, pathBranch, pathLimit, SegmentColumns, SOFT } from './segment-columns.ts';
+import type { SegmentStore } from './segment-store.ts';
 
 /** Told about claims that had to give way. */
 export interface ClaimWatcher {
@@ -41,8 +42,8 @@ export class SegmentPool extends SegmentColumns {
   protected readonly totals: PoolTotals;
   private readonly outbox: KvOutbox;
 
-  constructor(branches: BranchTable, usable: number, outbox: KvOutbox, totals: PoolTotals) {
-    super(branches);
+  constructor(branches: BranchTable, usable: number, outbox: KvOutbox, totals: PoolTotals, store: SegmentStore) {
+    super(branches, store);
     this.totals = totals;
     this.usable = usable;
     this.outbox = outbox;
@@ -325,7 +326,7 @@ export class SegmentPool extends SegmentColumns {
   protected listIdle(s: number): void {
     const length = this.to[s]! - this.from[s]!;
     this.free += length;
-    this.seq[s] = this.releases;
+    this.seq[s >> 1] = this.releases;
     this.up[s] = 0;
     this.releases += length;
     const mark = this.mark[s]!;
@@ -339,7 +340,7 @@ export class SegmentPool extends SegmentColumns {
     if (oldest[GARBAGE] !== NONE) return oldest[GARBAGE]!;
     const s = oldest[ORDINARY]!;
     const other = oldest[EXPIRED]!;
-    if (other !== NONE && (s === NONE || this.seq[other]! < this.seq[s]!)) return other;
+    if (other !== NONE && (s === NONE || this.seq[other >> 1]! < this.seq[s >> 1]!)) return other;
     if (s !== NONE) return s;
     return oldest[SOFT] !== NONE ? oldest[SOFT]! : oldest[LEASE]!;
   }
@@ -385,7 +386,7 @@ export class SegmentPool extends SegmentColumns {
       this.dispose(s);
     } else {
       this.listed[this.list[s]!]! -= n;
-      this.seq[s]! += n;
+      this.seq[s >> 1]! += n;
       low = to - n;
       this.to[s] = low;
     }
@@ -460,13 +461,13 @@ export class SegmentPool extends SegmentColumns {
       let until = 0;
       for (let s = this.oldest[list]!; s !== NONE; s = this.younger[s]!) {
         if (list >= SOFT) {
-          if (this.until[s]! > until) seq = -1;
-          this.assert(this.until[s]! >= until && this.mark[s] === list, 'E1 deadlines of a list');
-          until = this.until[s]!;
+          if (this.until[s >> 4]! > until) seq = -1;
+          this.assert(this.until[s >> 4]! >= until && this.mark[s] === list, 'E1 deadlines of a list');
+          until = this.until[s >> 4]!;
         }
-        this.assert(this.seq[s]! > seq, 'E1 order of a list');
+        this.assert(this.seq[s >> 1]! > seq, 'E1 order of a list');
         blocks += this.to[s]! - this.from[s]!;
-        seq = this.seq[s]! + this.to[s]! - this.from[s]! - 1;
+        seq = this.seq[s >> 1]! + this.to[s]! - this.from[s]! - 1;
       }
       this.assert(blocks === this.listed[list], 'E1 blocks of a list');
     }

@@ -106,7 +106,7 @@ export class StepCompletion {
     const { decode, slots } = this.scheduler;
     for (;;) {
       let s = decode.first;
-      if (s !== NONE && decode.finish[s]! > decode.iter) s = NONE;
+      if (s !== NONE && decode.remaining(s) > 0) s = NONE;
       const o = this.offering;
       if (o !== NONE && (s === NONE || slots.order[o]! <= slots.order[s]!)) {
         if (slots.order[o]! >= order) return;
@@ -131,7 +131,7 @@ export class StepCompletion {
       if (at < scheduler.items.count && scheduler.items.slot[at] === s) this.item(s, scheduler.items.tokens[at++]!, tMs);
       else if (decode.has(s)) {
         this.offerMember(s, tMs);
-        if (decode.finish[s]! <= decode.iter) this.finish(s, tMs);
+        if (decode.remaining(s) <= 0) this.finish(s, tMs);
       }
       s = next;
     }
@@ -167,9 +167,9 @@ export class StepCompletion {
     const { slots } = this.scheduler;
     if (slots.ending[s] === PREFILL_ONLY) return;
     if (slots.out[s] === 1) this.sink.firstToken(slots.id[s]!, tMs);
-    else if (slots.lastToken[s] === this.previousMs) this.inStep++;
-    else this.oddGaps.push(tMs - slots.lastToken[s]!);
-    slots.lastToken[s] = tMs;
+    else if (slots.lastTokenMs(s) === this.previousMs) this.inStep++;
+    else this.oddGaps.push(tMs - slots.lastTokenMs(s));
+    slots.setLastToken(s, tMs);
   }
 
   /** Counts tokens [from, end) of a loose request as computed. */
