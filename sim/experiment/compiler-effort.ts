@@ -5,7 +5,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 
-/** `little` = hardly any inlining; `usual` = as V8 does it. */
+/** `little` = hardly any inlining, no loop peeling; `usual` = as V8 does it. */
 export type CompilerEffort = 'little' | 'usual';
 
 /** Bytecode inlined into one function, bytes; 920 is V8's own value. */
@@ -26,4 +26,5 @@ export function setCompilerEffort(effort: CompilerEffort): void {
   if (effort === now) return;
   now = effort;
   setFlagsFromString(`--max-inlined-bytecode-size-cumulative=${INLINED_BYTES[effort]}`);
+  setFlagsFromString(effort === 'usual' ? '--turbo-loop-peeling' : '--no-turbo-loop-peeling');
 }
