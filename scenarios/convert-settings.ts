@@ -88,7 +88,7 @@ function preset<V>(context: ConvertContext, kind: PresetKind, ref: string): Pres
 }
 
 function workloadSettings(root: LocatedMap, workload: Loose, context: ConvertContext): WorkloadSettings {
-  const { trace, synth, arrivals, scale, timeout, retry } = workload as Record<string, Loose>;
+  const { trace, synth, arrivals, scale, timeout, retry, abandon } = workload as Record<string, Loose>;
   return {
     ...(trace === undefined ? {} : { trace: traceSettings(root, trace, context) }),
     ...(synth === undefined ? {} : { synth: synthSettings(synth, context) }),
@@ -108,6 +108,7 @@ function workloadSettings(root: LocatedMap, workload: Loose, context: ConvertCon
     },
     scale: scale as WorkloadSettings['scale'],
     timeout: { requestMs: ms(timeout!['request']), firstTokenMs: ms(timeout!['firstToken']) },
+    abandon: { humanMs: ms(abandon!['human']), sigma: abandon!['sigma'] },
     retry: { max: retry!['max'], baseMs: ms(retry!['base']), capMs: ms(retry!['cap']) },
     ...given(workload, 'toolTime', 'toolTime', (toolTime) => toolTimeSettings(toolTime as Loose)),
   };

@@ -283,7 +283,6 @@ describe('error texts', () => {
     const cases: readonly (readonly [string, string, string])[] = [
       ['weka-dev@1}', 'weka-dev@1, entryCache: warm}', 'workload.trace.entryCache'],
       ['concurrency: 4}', 'concurrency: 4}\n  tenants: [{name: a}]', 'workload.tenants'],
-      ['concurrency: 4}', 'concurrency: 4}\n  abandon: {human: 20s}', 'workload.abandon'],
       ['workers: 2', 'workers: 2\n      dataParallel: 2', 'fleet.pools[0].dataParallel'],
       ['workers: 2', 'workers: 2\n      role: prefill', 'fleet.pools[0].role'],
       ['workers: 2', 'workers: 2\n      tiers: {disk: {size: 1TB}}', 'fleet.pools[0].tiers.disk'],

@@ -8,7 +8,7 @@ const each = (prefix: string, names: readonly string[]) => names.map((name) => `
 export const METRIC_NAMES: readonly string[] = [
   ...each('turn', ['ttft', 'itl', 'tpot', 'e2e', 'queue', 'slowdown']),
   ...each('session', ['completion', 'activeTime', 'slowdown']),
-  ...each('sessions', ['offered', 'completed', 'failed', 'censored']),
+  ...each('sessions', ['offered', 'completed', 'failed', 'abandoned', 'censored']),
   ...each('goodput', ['turns', 'sessions']),
   ...each('throughput', ['output', 'input']),
   ...each('kv.hit', [...TIERS, 'total', 'byTurn']),

@@ -96,6 +96,8 @@ export interface WorkloadSettings {
   readonly arrivals: ArrivalSettings;
   readonly scale: { readonly load: number; readonly context: number; readonly pause: number };
   readonly timeout: { readonly requestMs: number; readonly firstTokenMs: number };
+  /** Patience after a human pause; Infinity = nobody leaves. */
+  readonly abandon: { readonly humanMs: number; readonly sigma: number };
   readonly retry: { readonly max: number; readonly baseMs: number; readonly capMs: number };
   /** Absent = tool times as the trace has them. */
   readonly toolTime?: ToolTimeSettings;

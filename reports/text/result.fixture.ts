@@ -98,6 +98,7 @@ export function resultOf(arms: number, replaced: Partial<Result> = {}, names: re
       sessionsCompleted: 472,
       sessionsCensored: 8,
       sessionsFailed: 0,
+      sessionsAbandoned: 0,
       sessionsExcluded: 0,
       sessionsTruncated: 0,
       turns: 24_000,

@@ -24,6 +24,7 @@ export function terminalStates(result: Result): string {
   const parts = [
     [w.sessionsCompleted, 'completed'],
     [w.sessionsFailed, 'failed'],
+    [w.sessionsAbandoned, 'abandoned'],
     [w.sessionsCensored, 'censored'],
   ] as const;
   const shown = parts.filter(([n]) => n > 0).map(([n, name]) => `${thousands(n)} ${name}`);

@@ -26,9 +26,9 @@ export function endKind(status: EndStatus): number {
 }
 
 const INTS = ['turns', 'rows', 'leaves', 'ranks', 'outputs', 'believed'] as const;
-const BYTES = ['states', 'ends', 'inEngine'] as const;
+const BYTES = ['states', 'ends', 'inEngine', 'answers'] as const;
 
-/** 27 B per attempt between the oldest live one and the newest, 12 B per agent. */
+/** 28 B per attempt between the oldest live one and the newest, 12 B per agent. */
 export class Attempts {
   count = 0;
   #oldest = 0;
@@ -42,6 +42,7 @@ export class Attempts {
   private states = new Uint8Array(1024);
   private ends = new Uint8Array(1024);
   private inEngine = new Uint8Array(1024);
+  private answers = new Uint8Array(1024);
   /** Newest attempt of each agent, -1 before the first, and the row and leaf of its turn. */
   #latest = new Int32Array(64).fill(-1);
   #rowOf = new Int32Array(64);
@@ -69,6 +70,7 @@ export class Attempts {
     this.believed[i] = 0;
     this.ends[i] = END.finished;
     this.inEngine[i] = 0;
+    this.answers[i] = 0;
     this.states[i] = ATTEMPT.routing;
     return id;
   }
@@ -82,6 +84,20 @@ export class Attempts {
   /** One of {@link ATTEMPT}. Messages may still name an attempt that is forgotten: it is over. Everything else is asked of the others only. */
   state(id: number): number {
     return id < this.#oldest ? ATTEMPT.over : this.states[id & this.#mask]!;
+  }
+
+  /** Row of the turn that an agent tried last. */
+  rowOf(agent: number): number {
+    return this.#rowOf[agent]!;
+  }
+
+  /** The engine made the first token. */
+  answered(id: number): void {
+    this.answers[id & this.#mask] = 1;
+  }
+
+  isAnswered(id: number): boolean {
+    return this.answers[id & this.#mask] === 1;
   }
 
   turn(id: number): number {

@@ -32,6 +32,10 @@ export interface ClusterSpec {
   /** Counters, sketches and causes start here; 0 = from the beginning. */
   readonly warmupMs: number;
   readonly timeoutMs: number;
+  /** Wait for the first token of an attempt, ms; Infinity = as long as the whole may take. */
+  readonly firstTokenMs: number;
+  /** Patience of users after a human pause: median, ms, and spread of its logarithm; Infinity = nobody leaves. */
+  readonly abandon: { readonly medianMs: number; readonly sigma: number };
   readonly retries: { readonly max: number; readonly baseMs: number; readonly capMs: number };
   readonly checks: 'cheap' | 'deep';
   /** Seed for retry jitter and scrape phases; uint32. */

@@ -23,7 +23,6 @@ import { STOPS } from '../../traces/columns.ts';
 import type { LinkPool } from '../engine/links.ts';
 import type { EndStatus, Worker, WorkerSink } from '../engine/worker.ts';
 import { Calendar, NOTHING, SLOT } from '../kernel/calendar.ts';
-import { Stream } from '../kernel/draw.ts';
 import { EVENT_CLASS } from '../kernel/event-class.ts';
 import { LOGGED } from '../kernel/run-hash.ts';
 import { TURN_STATUS } from '../measure/turn-table.ts';
@@ -33,23 +32,22 @@ import { applyFault } from './apply-fault.ts';
 import { ATTEMPT, Attempts, END, END_STATUS, endKind } from './attempts.ts';
 import type { ClusterRun, ClusterSpec } from './cluster-spec.ts';
 import { DelayLine } from './delay-line.ts';
+import { OBSERVE, queueFixedEvents } from './fixed-events.ts';
 import type { FaultSpec } from './fleet.ts';
 import { KvFeed } from './kv-feed.ts';
 import { LateRanks } from './late-ranks.ts';
 import { MessageSlots } from './message-slots.ts';
-import { OccupancySampler, SAMPLE_MS } from './occupancy.ts';
+import { nextLookMs, OccupancySampler } from './occupancy.ts';
+import { IMPATIENT, patienceMs } from './patience.ts';
 import { Population } from './population.ts';
 import { retryDelayMs } from './retry-delay.ts';
 import { RunRecord } from './run-record.ts';
 import { StuckError } from './stuck-error.ts';
-import { TurnRequest } from './turn-request.ts';
+import { engineRequest, TurnRequest } from './turn-request.ts';
 import { buildMachines } from './worker-builder.ts';
 
 /** Delay lines in calendar order; equal times inside class 4 go in this order. */
 const LINE = { net: 0, settled: 1, report: 2, timer: 3, action: 4, timeout: 5, submit: 6 } as const;
-/** Payloads of observations: all workers are sampled; the measured window begins. A rank is scraped otherwise. */
-const SAMPLE = -1;
-const WARM = -2;
 const REPORT_TRAVEL_MS = 1;
 
 /** One run. `step` until it returns false, then `result`. */
@@ -79,7 +77,6 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   #nowMs = 0;
   #progressAt = 0;
   #wakeMs = Number.POSITIVE_INFINITY;
-  #nextDeepCheckMs = 0;
   #over = false;
 
   constructor(spec: ClusterSpec) {
@@ -111,7 +108,8 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       this.#plane.worker({ rank, state: 'joined', epoch: 0, key: w.key, facts: w.facts }, 0);
       this.#plane.worker({ rank, state: 'ready', epoch: 0 }, 0);
     });
-    this.#scheduleFixedEvents();
+    this.#population.queueInitial(this.#nowMs);
+    queueFixedEvents(spec, this.#calendar);
   }
 
   /** Handles up to `maxEvents` events; false when the run is over. */
@@ -219,8 +217,9 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     if (eventClass === EVENT_CLASS.arrival) {
       if (payload >= 0) this.#arrive(entity, payload);
       else this.#startPlay(entity);
-    } else if (eventClass === EVENT_CLASS.lifecycle) this.#fault(entity, payload);
-    else if (payload === WARM) this.#beginWindow();
+    } else if (eventClass === EVENT_CLASS.abort) this.#unanswered(entity, payload);
+    else if (eventClass === EVENT_CLASS.lifecycle) this.#fault(entity, payload);
+    else if (payload === OBSERVE.warm) this.#beginWindow();
     else if (payload >= 0) this.#scrape(payload);
     else this.#sample();
   }
@@ -253,21 +252,6 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     this.#touch(worker);
   }
 
-  #scheduleFixedEvents(): void {
-    this.#spec.faults.forEach((fault, i) => {
-      this.#calendar.push(fault.atMs, EVENT_CLASS.lifecycle, fault.worker, i);
-    });
-    this.#population.queueInitial(this.#nowMs);
-    this.#calendar.push(SAMPLE_MS, EVENT_CLASS.observe, 0, SAMPLE);
-    if (this.#spec.warmupMs > 0) this.#calendar.push(this.#spec.warmupMs, EVENT_CLASS.observe, 0, WARM);
-    if (!this.#spec.feedsReports) return;
-    const period = this.#spec.network.metricsAgeMs;
-    this.#workers.forEach((_, rank) => {
-      const phase = new Stream(`${this.#spec.seed}/scrape/${rank}`).double() * period;
-      this.#calendar.push(phase, EVENT_CLASS.observe, rank, rank);
-    });
-  }
-
   // ---- agents -------------------------------------------------------------------------------------------------------------
 
   #startPlay(play: number): void {
@@ -286,11 +270,16 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     const attempt = this.#attempts.latest(turn, this.#workload.turns.agent(turn));
     // Not sent yet: its arrival finds the play closed.
     if (attempt < 0 || this.#attempts.state(attempt) === ATTEMPT.over) return;
+    this.#drop(attempt, TURN_STATUS.failed);
+  }
+
+  /** Takes an attempt back, wherever it is. */
+  #drop(attempt: number, status: number): void {
     const running = this.#attempts.state(attempt) === ATTEMPT.running;
     const rank = this.#attempts.rank(attempt);
     const isOpen = this.#attempts.close(attempt);
     this.#liveTurns--;
-    this.#record.turns.ended(this.#attempts.row(attempt), TURN_STATUS.failed);
+    this.#record.turns.ended(this.#attempts.row(attempt), status);
     if (isOpen) this.#plane.ended(attempt, { status: 'cancelled', stop: 'other', outputTokens: 0 }, this.#nowMs);
     if (!running) return;
     this.#workers[rank]!.abort(attempt, this.#nowMs);
@@ -319,8 +308,32 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       this.#kvFeed.deliver(this.#plane, this.#nowMs, true);
     }
     this.#plane.request(new TurnRequest(this.#workload, turn, attempt, attemptNumber, this.#nowMs, hints), this.#nowMs);
-    if (this.#attempts.asked(attempt) && Number.isFinite(this.#spec.timeoutMs))
-      this.#send(LINE.timeout, this.#nowMs + this.#spec.timeoutMs, attempt, attempt);
+    if (this.#attempts.asked(attempt)) this.#expect(turn, attempt, attemptNumber);
+  }
+
+  /** From now on client and user wait. */
+  #expect(turn: number, attempt: number, attemptNumber: number): void {
+    const { timeoutMs, firstTokenMs } = this.#spec;
+    const now = this.#nowMs;
+    if (timeoutMs < Number.POSITIVE_INFINITY) this.#send(LINE.timeout, now + timeoutMs, attempt, attempt);
+    if (firstTokenMs < Number.POSITIVE_INFINITY) this.#calendar.push(now + firstTokenMs, EVENT_CLASS.abort, attempt, IMPATIENT.attempt);
+    const userMs = attemptNumber > 0 ? Number.POSITIVE_INFINITY : patienceMs(this.#spec, this.#workload, turn);
+    if (userMs < Number.POSITIVE_INFINITY) this.#calendar.push(now + userMs, EVENT_CLASS.abort, turn, IMPATIENT.user);
+  }
+
+  /** Somebody's patience ends: that of an attempt's client, or of a turn's user. */
+  #unanswered(id: number, who: number): void {
+    if (who === IMPATIENT.attempt) {
+      if (this.#attempts.state(id) !== ATTEMPT.over && !this.#attempts.isAnswered(id)) this.#timeout(id);
+      return;
+    }
+    const agent = this.#workload.turns.agent(id);
+    const row = this.#attempts.rowOf(agent);
+    if (!this.#loop.isWaiting(id) || this.#record.turns.isAnswered(row)) return;
+    const attempt = this.#attempts.latest(id, agent);
+    if (attempt >= 0 && this.#attempts.state(attempt) !== ATTEMPT.over) this.#drop(attempt, TURN_STATUS.abandoned);
+    else this.#record.turns.ended(row, TURN_STATUS.abandoned);
+    this.#loop.failed(id, this.#nowMs, 'abandoned');
   }
 
   /** A first attempt gets a row and a chain; the next ones of its turn share them. */
@@ -380,23 +393,12 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
 
   #submit(attempt: number): void {
     if (this.#attempts.state(attempt) === ATTEMPT.over) return;
-    const turn = this.#attempts.turn(attempt);
-    const { turns, plays } = this.#workload;
-    const play = turns.play(turn);
+    const now = this.#nowMs;
     const rank = this.#attempts.rank(attempt);
     this.#attempts.running(attempt);
     this.#workers[rank]!.submit(
-      {
-        id: attempt,
-        session: play,
-        leaf: this.#attempts.leaf(attempt),
-        promptTokens: turns.promptTokens(turn),
-        outputTokens: turns.outputTokens(turn),
-        priority: plays.priority[play]!,
-        arrivalMs: this.#nowMs,
-        stopsEarly: STOPS[turns.stop(turn)] !== 'length',
-      },
-      this.#nowMs,
+      engineRequest(this.#workload, this.#attempts.turn(attempt), attempt, this.#attempts.leaf(attempt), now),
+      now,
     );
     this.#touch(rank);
   }
@@ -472,6 +474,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   /** WorkerSink. */
   firstToken(id: number, tMs: number): void {
     this.#progressAt = this.#calendar.yielded;
+    this.#attempts.answered(id);
     this.#record.firstToken(this.#attempts.row(id), this.#attempts.turn(id), tMs);
     this.#send(LINE.net, tMs + this.#spec.network.netMs, this.#attempts.rank(id), 2 * id);
   }
@@ -542,15 +545,9 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       this.#sampler.add(worker, this.#nowMs);
       if (worker.stuck !== null) this.#failStuck(worker.stuck);
     });
-    if (this.#spec.checks === 'deep' || this.#nowMs >= this.#nextDeepCheckMs) {
-      this.#nextDeepCheckMs = this.#nowMs + 60 * SAMPLE_MS;
-      for (const worker of this.#workers) worker.check(this.#spec.checks === 'deep');
-    }
+    this.#sampler.check(this.#workers, this.#nowMs, this.#spec.checks === 'deep');
     if (this.#isDone()) return;
-    // While nothing happens nothing changes: the next look is at the first tick after the next event.
-    const nextEventMs = this.#calendar.nextMs;
-    const idleTicks = Number.isFinite(nextEventMs) ? Math.max(1, Math.ceil((nextEventMs - this.#nowMs) / SAMPLE_MS)) : 1;
-    this.#calendar.push(this.#nowMs + idleTicks * SAMPLE_MS, EVENT_CLASS.observe, 0, SAMPLE);
+    this.#calendar.push(nextLookMs(this.#nowMs, this.#calendar.nextMs), EVENT_CLASS.observe, 0, OBSERVE.sample);
   }
 
   /** The warm-up is over: counters, sketches and causes count from here. */

@@ -6,6 +6,15 @@ import type { OccupancySums } from './cluster-spec.ts';
 /** Distance of two looks. */
 export const SAMPLE_MS = 10_000;
 
+/** Between checks of the engines' own bookkeeping. */
+const CHECK_MS = 60 * SAMPLE_MS;
+
+/** The next look: while nothing happens nothing changes, so it is at the first tick after the next event. */
+export function nextLookMs(nowMs: number, nextEventMs: number): number {
+  const ticks = Number.isFinite(nextEventMs) ? Math.max(1, Math.ceil((nextEventMs - nowMs) / SAMPLE_MS)) : 1;
+  return nowMs + ticks * SAMPLE_MS;
+}
+
 /** All zero. */
 export function emptyOccupancy(): OccupancySums {
   return { samples: 0, referenced: 0, cached: 0, claimed: 0, host: 0, waiting: 0, livePlays: 0 };
@@ -16,6 +25,7 @@ export class OccupancySampler {
   sums = emptyOccupancy();
   #sampledMs = 0;
   #weight = 1;
+  #nextCheckMs = 0;
   readonly #view = emptyLoadView();
 
   /** Starts the sums again. */
@@ -41,6 +51,13 @@ export class OccupancySampler {
     o.claimed += (weight * v.kvClaimedBlocks) / v.kvUsableBlocks;
     o.host += v.hostBlocks === 0 ? 0 : (weight * v.hostUsedBlocks) / v.hostBlocks;
     o.waiting += weight * v.waiting;
+  }
+
+  /** Lets the engines check themselves from time to time, at every look if `deep`. */
+  check(workers: readonly Worker[], nowMs: number, deep: boolean): void {
+    if (!deep && nowMs < this.#nextCheckMs) return;
+    this.#nextCheckMs = nowMs + CHECK_MS;
+    for (const worker of workers) worker.check(deep);
   }
 
   /** The load of a worker now, in an object that the next look writes again. */

@@ -1,4 +1,5 @@
 /** Which plays of the workload are waiting, under way and over. */
+import { SESSION_STATUS } from '../measure/turn-table.ts';
 import type { PlayEnd } from '../workload/closed-loop.ts';
 import type { Workload } from '../workload/workload.ts';
 import type { PlayTable } from './cluster-spec.ts';
@@ -55,7 +56,7 @@ export class Population {
     table.endMs[play] = tMs;
     table.activeMs[play] = activeMs;
     table.unloadedMs[play] = unloadedMs;
-    table.status[play] = status === 'completed' ? 1 : 2;
+    table.status[play] = SESSION_STATUS[status];
     this.live--;
     const { mode, respawnMs, plays } = this.#workload;
     if (mode !== 'closed' || tMs + respawnMs > this.#horizonMs) return;

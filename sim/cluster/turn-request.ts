@@ -1,5 +1,7 @@
-/** A turn as the router sees it. Names are made when somebody asks: only ties, draws and hashing policies do. */
+/** A turn as the router sees it, and as an engine does. Names are made when somebody asks: only ties, draws and hashing policies do. */
 import type { AgentHints, RouteRequest } from '../../control/ports.ts';
+import { STOPS } from '../../traces/columns.ts';
+import type { EngineRequest } from '../engine/worker.ts';
 import type { Workload } from '../workload/workload.ts';
 
 /** One attempt to serve a turn. Its facts are those of the arrival; the names of a turn never change. */
@@ -42,4 +44,20 @@ export class TurnRequest implements RouteRequest {
   get sessionKey(): string {
     return this.#workload.playName(this.session);
   }
+}
+
+/** What an engine is told of an attempt that reaches it at `nowMs`; `leaf` = the chain of prompt and output. */
+export function engineRequest(workload: Workload, turn: number, attempt: number, leaf: number, nowMs: number): EngineRequest {
+  const { turns, plays } = workload;
+  const session = turns.play(turn);
+  return {
+    id: attempt,
+    session,
+    leaf,
+    promptTokens: turns.promptTokens(turn),
+    outputTokens: turns.outputTokens(turn),
+    priority: plays.priority[session]!,
+    arrivalMs: nowMs,
+    stopsEarly: STOPS[turns.stop(turn)] !== 'length',
+  };
 }

@@ -61,6 +61,8 @@ export function compilePlan(input: CompileInput, extraExprs: readonly string[] =
     warmupMs: run.warmupMs === 'auto' ? 0 : run.warmupMs,
     drain: run.drain,
     timeoutMs: finite(workload.timeout.requestMs),
+    firstTokenMs: finite(workload.timeout.firstTokenMs),
+    abandon: { medianMs: finite(workload.abandon.humanMs), sigma: workload.abandon.sigma },
     retries: workload.retry,
     checks: run.checks,
     tieSeed: run.tieOrder.by === 'id' ? 0 : run.tieOrder.seed + 1,

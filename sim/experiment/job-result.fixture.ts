@@ -74,6 +74,7 @@ export function handResult(
       sessionsCompleted: 3,
       sessionsFailed: 0,
       sessionsCensored: 1,
+      sessionsAbandoned: 0,
       sessionsExcluded: 0,
       sessionsInSource: 120,
       sessionsTruncated: 0,

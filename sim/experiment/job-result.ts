@@ -38,6 +38,7 @@ export interface JobFacts {
   readonly sessionsCompleted: number;
   readonly sessionsFailed: number;
   readonly sessionsCensored: number;
+  readonly sessionsAbandoned: number;
   readonly sessionsExcluded: number;
   readonly sessionsInSource: number;
   readonly sessionsTruncated: number;

@@ -5,6 +5,7 @@ import { boundMetric } from '../measure/metric-expression.ts';
 import { metricValue } from '../measure/metric-value.ts';
 import type { Objective, RunMeasures } from '../measure/run-measures.ts';
 import { objectiveShare } from '../measure/slo-outcome.ts';
+import { SESSION_STATUS } from '../measure/turn-table.ts';
 import { TURN_CLASSES } from '../workload/workload.ts';
 import type { Job } from './executor.ts';
 import type { JobFacts, JobResult } from './job-result.ts';
@@ -134,6 +135,7 @@ function factsOf(plan: RunPlan, run: ClusterRun, wallMs: number): JobFacts {
     sessionsCompleted: ofStatus(1),
     sessionsFailed: ofStatus(2),
     sessionsCensored: ofStatus(3),
+    sessionsAbandoned: ofStatus(SESSION_STATUS.abandoned),
     sessionsExcluded: workload.facts.sessionsExcluded,
     sessionsInSource: workload.facts.sessionsInSource,
     sessionsTruncated: workload.facts.sessionsTruncated,

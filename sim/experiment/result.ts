@@ -152,6 +152,8 @@ export interface WorkloadRow {
   readonly sessionsCompleted: number;
   readonly sessionsCensored: number;
   readonly sessionsFailed: number;
+  /** Their user left. */
+  readonly sessionsAbandoned: number;
   readonly sessionsExcluded: number;
   readonly sessionsTruncated: number;
   readonly turns: number;

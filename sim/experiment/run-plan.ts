@@ -104,6 +104,10 @@ export interface RunPlan {
   readonly warmupMs: number;
   readonly drain: boolean;
   readonly timeoutMs: number | null;
+  /** null = as timeoutMs. */
+  readonly firstTokenMs: number | null;
+  /** null = nobody leaves. */
+  readonly abandon: { readonly medianMs: number | null; readonly sigma: number };
   readonly retries: { readonly max: number; readonly baseMs: number; readonly capMs: number };
   readonly checks: 'cheap' | 'deep';
   readonly tieSeed: number;

@@ -138,6 +138,8 @@ export function clusterSpec(
     drain: plan.drain,
     warmupMs: plan.warmupMs,
     timeoutMs: plan.timeoutMs ?? Number.POSITIVE_INFINITY,
+    firstTokenMs: plan.firstTokenMs ?? Number.POSITIVE_INFINITY,
+    abandon: { medianMs: plan.abandon.medianMs ?? Number.POSITIVE_INFINITY, sigma: plan.abandon.sigma },
     retries: plan.retries,
     checks: plan.checks,
     seed: plan.seed,

@@ -21,6 +21,7 @@ const EXPECTED: Readonly<Record<string, number | string>> = {
   'sessions.offered': 3,
   'sessions.completed': 1,
   'sessions.failed': 1,
+  'sessions.abandoned': 0,
   'sessions.censored': 1,
   // Turn 1 meets 0.8 s; turn 0 does not, turn 2 was rejected, turn 3 has been late for 30 s.
   'goodput.turns': 1 / 4,

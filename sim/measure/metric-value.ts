@@ -145,6 +145,7 @@ function sessionCount(bound: BoundExpression, run: RunMeasures): MetricResult {
       kind === 'offered' ||
       (kind === 'completed' && status === SESSION_STATUS.completed) ||
       (kind === 'failed' && status === SESSION_STATUS.failed) ||
+      (kind === 'abandoned' && status === SESSION_STATUS.abandoned) ||
       (kind === 'censored' && isOpen)
     )
       count++;

@@ -73,6 +73,7 @@ const SESSION_COUNTS: readonly Row[] = [
   ['sessions.offered', 'count', 'none', 'count', 'sessions that started in the measured window'],
   ['sessions.completed', 'count', 'higher', 'count', 'of those, sessions whose last turn finished'],
   ['sessions.failed', 'count', 'lower', 'count', 'of those, sessions given up'],
+  ['sessions.abandoned', 'count', 'lower', 'count', 'of those, sessions whose user left before an answer'],
   ['sessions.censored', 'count', 'none', 'count', 'of those, sessions open at the end of the run'],
 ];
 const GOODPUT_ROWS: readonly Row[] = [

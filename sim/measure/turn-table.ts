@@ -152,6 +152,11 @@ export class TurnTable {
     this.finishedCount++;
   }
 
+  /** Whether any attempt had a first token. */
+  isAnswered(row: number): boolean {
+    return !Number.isNaN(this.#firstTokenMs[row >> PAGE_BITS]![row & MASK]!);
+  }
+
   /** From the first to the last token of a finished turn. */
   decodeMs(row: number): number {
     return this.#lastTokenMs[row >> PAGE_BITS]![row & MASK]! - this.#firstTokenMs[row >> PAGE_BITS]![row & MASK]!;

@@ -133,6 +133,12 @@ export class AgentLoop {
     this.#endPlay(play, failing, tMs, status);
   }
 
+  /** Whether the turn is due or in flight. */
+  isWaiting(turn: number): boolean {
+    const a = this.#workload.turns.agent(turn);
+    return this.#turn[a] === turn && (this.#phase[a] === DUE || this.#phase[a] === FLYING);
+  }
+
   /** Whether the play was started and has not ended. */
   isOpen(play: number): boolean {
     return play < this.#open.length && this.#open[play]! > 0;
