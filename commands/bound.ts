@@ -5,7 +5,7 @@ import { boundText } from '../reports/text/bound.ts';
 import { didYouMean } from '../scenarios/spelling.ts';
 import { type BoundResult, ORACLE_NAMES, type OracleName } from '../sim/experiment/bound-result.ts';
 import { resultJson } from '../sim/experiment/result-json.ts';
-import { RECORD_SERVICE } from '../sim/experiment/simulate.ts';
+import { prepareTrace, RECORD_SERVICE } from '../sim/experiment/simulate.ts';
 import { type PointOutcome, simulatePoint } from '../sim/experiment/simulate-point.ts';
 import { ResultStore } from '../sim/experiment/store.ts';
 import { reduceBound } from '../sim/oracle/reduce-bound.ts';
@@ -41,7 +41,14 @@ export async function bound(scenario: string, options: SimulationOptions & { rea
   } finally {
     stop.dispose();
   }
-  const document: BoundResult = reduceBound(outcome.plan, outcome.conducted, outcome.result, oracles, options.arm);
+  const document: BoundResult = reduceBound(
+    outcome.plan,
+    outcome.conducted,
+    outcome.result,
+    await prepareTrace(outcome.plan),
+    oracles,
+    options.arm,
+  );
   const json = resultJson(document);
   store.write('result.json', json);
   terminal.note(`wrote ${folder}/result.json`);

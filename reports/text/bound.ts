@@ -3,7 +3,7 @@ import type { BoundArm, BoundResult, Estimate } from '../../sim/experiment/bound
 import type { Result } from '../../sim/experiment/result.ts';
 import { partialBanner } from './comparison.ts';
 import { labelOf } from './labels.ts';
-import { decimalsFor, fixed } from './numbers.ts';
+import { decimalsFor, fixed, thousands } from './numbers.ts';
 import type { Paint } from './paint.ts';
 import { type Cell, table, wrap } from './table.ts';
 import { trustLines } from './trust.ts';
@@ -30,6 +30,7 @@ export function boundText(bound: BoundResult, result: Result, paint: Paint): str
   out.push(...wrap(answer(arm), COLUMNS).map((line) => paint(line, 'strong')), '');
   out.push(...headroomTable(arm, paint), '');
   if (bound.arms.length > 1) out.push(...regretTable(bound, paint), '');
+  if (bound.deadlines.length > 0) out.push(...deadlineTable(bound, paint), '');
   for (const line of [...notes(bound, arm), ...bound.caveats]) out.push(...wrap(line, COLUMNS));
   const primaries = result.metrics.filter((m) => m.expr === bound.scenario.primary);
   out.push(...trustLines({ ...result, metrics: primaries, comparisons: [] }, paint));
@@ -102,12 +103,42 @@ function twoLines(text: string): [string, string] {
   return at < 0 ? ['', text] : [text.slice(0, at), text.slice(at + 1)];
 }
 
+/** Fixed deadlines on the trace itself beside those that know the future. */
+function deadlineTable({ deadlines, workload }: BoundResult, paint: Paint): string[] {
+  const dim = (text: string): Cell => ({ text, tone: 'dim' });
+  const heads = [
+    [dim('The trace itself'), dim('hit'), dim('R'), dim('clairvoyant hit'), dim('clairvoyant R'), dim('ski rental'), dim('random')],
+    [dim(`ttl, ${workload.pauses} pauses`), dim('%'), '', dim('% at this R'), dim('at this hit'), dim('x cost'), dim('x cost')],
+  ];
+  const rows = deadlines.map((row) => [
+    `  ${formatTtl(row.ttlMs)}`,
+    fixed(100 * row.hit, 1),
+    fixed(row.idlePerActive, 2),
+    fixed(100 * row.clairvoyantHit, 1),
+    fixed(row.clairvoyantIdlePerActive, 2),
+    fixed(row.skiRentalCost, 2),
+    fixed(row.randomisedCost, 2),
+  ]);
+  const right = { align: 'right' as const };
+  return [
+    ...table([{ align: 'left' }, right, right, right, right, right, right], [...heads, ...rows], paint),
+    paint('R: idle KV per active KV. x cost: rent and recomputation, clairvoyant at the same price = 1.', 'dim'),
+  ];
+}
+
+function formatTtl(ms: number): string {
+  return ms >= 3_600_000 ? `${ms / 3_600_000} h` : ms >= 60_000 ? `${ms / 60_000} min` : `${ms / 1000} s`;
+}
+
 function notes(bound: BoundResult, arm: BoundArm): string[] {
   const lines: string[] = [];
-  if (arm.ttlCutMs !== null)
+  const s = arm.seconds;
+  if (s !== null && s.arm.mean !== null)
     lines.push(
-      `Deadlines that know the future bridge pauses of up to ${fixed(arm.ttlCutMs / 1000, 0)} s in the room there is; a fixed TTL of that length pays at most twice as much (ski rental).`,
+      `Prefill saved: ${thousands(s.arm.mean)} s; ${thousands(s.costAware.mean!)} s by cost-aware eviction (heuristic, regret ${percent(s.costAwareRegret)}), at most ${thousands(s.dual.mean!)} s by any (bound, regret ${percent(s.dualRegret)}).`,
     );
+  if (arm.ttlCutMs !== null)
+    lines.push(`Deadlines that know the future bridge pauses of up to ${fixed(arm.ttlCutMs / 1000, 0)} s in the room there is.`);
   const hitOf = (a: BoundArm): number => a.rows[0]!.hit.mean ?? -1;
   const most = bound.arms.reduce((a, b) => (hitOf(b) > hitOf(a) ? b : a));
   if (bound.arms.length > 1 && most.name !== arm.name)
@@ -120,6 +151,10 @@ function meanOf(e: Estimate | undefined, factor: number, decimals: number, withH
   if (e.mean === null) return 'n/a';
   const mean = fixed(e.mean * factor, decimals);
   return withHalf && e.lo !== null && e.hi !== null ? `${mean} ±${fixed(((e.hi - e.lo) / 2) * factor, decimals)}` : mean;
+}
+
+function percent(e: Estimate): string {
+  return `${meanOf(e, 100, 2, true)} %`;
 }
 
 function interval(e: Estimate | undefined, factor: number, decimals: number): string {

@@ -36,6 +36,32 @@ export interface BoundRow {
   readonly regrets?: readonly (number | null)[];
 }
 
+/** A fixed deadline on the trace itself, with clairvoyant ones and online rules beside it; root requests, no simulator. */
+export interface DeadlineRow {
+  readonly ttlMs: number;
+  /** Share of the input tokens found, and idle KV per active KV (R), rent after the last turn included. */
+  readonly hit: number;
+  readonly idlePerActive: number;
+  /** Clairvoyant deadlines: hit at the same R, R at the same hit, tokens saved per token-second at that cut. */
+  readonly clairvoyantHit: number;
+  readonly clairvoyantIdlePerActive: number;
+  readonly tokensPerTokenSecond: number;
+  /** Rent and recomputation of ski rental and of a random deadline at that price, as multiples of a clairvoyant's; 2 and e/(e-1) at most. */
+  readonly skiRentalCost: number;
+  readonly randomisedCost: number;
+}
+
+/** Prefill time saved by hits, s over the whole fleet; null where the timer has no cost of prefill. */
+export interface SavedSeconds {
+  readonly arm: Estimate;
+  /** An eviction that knows the future and the worth of blocks: heuristic, so that the best one saves at least this. */
+  readonly costAware: Estimate;
+  readonly costAwareRegret: Estimate;
+  /** bound: no eviction on this order saves more. */
+  readonly dual: Estimate;
+  readonly dualRegret: Estimate;
+}
+
 export interface BoundArm {
   readonly name: string;
   readonly router: string;
@@ -46,6 +72,8 @@ export interface BoundArm {
   readonly rows: readonly BoundRow[];
   /** Longest pause bridged by clairvoyant deadlines, ms, mean over the replications in which the room did not suffice for all; null = it did. */
   readonly ttlCutMs: number | null;
+  /** With oracle belady. */
+  readonly seconds: SavedSeconds | null;
 }
 
 export interface BoundResult {
@@ -57,6 +85,8 @@ export interface BoundResult {
   /** Name of the arm that the text looks at in detail: the one asked for, else the best by the primary metric. */
   readonly chosen: string;
   readonly arms: readonly BoundArm[];
+  /** With oracle ttl, where the ids of the trace are private to sessions. */
+  readonly deadlines: readonly DeadlineRow[];
   readonly caveats: readonly string[];
   readonly inert: readonly InertField[];
   readonly incomplete: readonly IncompleteJob[];

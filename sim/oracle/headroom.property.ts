@@ -67,6 +67,8 @@ function serve(plan: RunPlan, sessions: Parameters<typeof fixtureTrace>[0], f: F
         maxBatchedTokens: f.batch,
         maxSeqs: f.seqs,
         maxModelLen: longest + 64,
+        prefillMsPerToken: 0.05,
+        prefillMsPerPair: 1e-4,
       },
     })),
   };
@@ -97,6 +99,8 @@ export async function headroomProperty(numRuns: number): Promise<void> {
       expect(hits['belady + router']).toBeGreaterThanOrEqual(hits['belady']!);
       expect(hits['belady + router']).toBeGreaterThanOrEqual(hits['router']!);
       expect(hits['infinite + router']).toBe(headroom.floorTokens);
+      const { found, costAware, dual } = headroom.savedMs!;
+      for (const saved of [found, costAware]) expect(dual).toBeGreaterThanOrEqual(saved * (1 - 1e-9));
       if (hits['belady']! < hits['infinite']!) scarce++;
       if (headroom.foundTokens < hits['belady']!) regretted++;
     }),

@@ -20,7 +20,7 @@ const LRU = [0, 1, 1, 1, 1, 1, 1];
 
 describe('headroom of the worked example', () => {
   it('regret 2 of 8 blocks against perfect eviction, none left for placement on one worker', () => {
-    const { foundTokens, queryTokens, floorTokens, rows, ttlCutMs } = headroomOf(worked(LRU), ALL);
+    const { foundTokens, queryTokens, floorTokens, rows, ttlCutMs, savedMs } = headroomOf(worked(LRU), ALL);
     expect([foundTokens, queryTokens, floorTokens]).toEqual([6 * BLOCK_TOKENS, 7 * (2 * BLOCK_TOKENS + 1), 10 * BLOCK_TOKENS]);
     expect(Object.fromEntries(rows.map((r) => [r.oracle, [r.label, r.hitTokens / BLOCK_TOKENS]]))).toEqual({
       ttl: ['bound', 10],
@@ -31,6 +31,11 @@ describe('headroom of the worked example', () => {
       'infinite + router': ['exact', 10],
     });
     expect(ttlCutMs).toBe(null);
+    // Blocks are worth 3 ms at the root and 5 ms below it: 6 roots, and at most two returns besides.
+    expect(savedMs!.found).toBe(6 * 3);
+    expect(savedMs!.costAware).toBe(6 * 3 + 2 * 5);
+    expect(savedMs!.dual).toBeGreaterThanOrEqual(6 * 3 + 2 * 5 - 1e-9);
+    expect(savedMs!.dual).toBeLessThanOrEqual(6 * 3 + 4 * 5);
   });
   it('deadlines stop where the average room is used up', () => {
     // Six roots for 9 ms and four returns for 29 ms are 170 block-ms; three blocks between services are 162, none while one runs.

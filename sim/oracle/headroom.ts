@@ -5,8 +5,11 @@
 import type { ServiceRecords } from '../cluster/service-log.ts';
 import type { BoundLabel, OracleName } from '../experiment/bound-result.ts';
 import { BeladyOracle } from './belady-oracle.ts';
+import { CostAwareOracle } from './cost-aware-oracle.ts';
+import { DualOracle } from './dual-oracle.ts';
 import { InfiniteOracle } from './infinite-oracle.ts';
 import { lruHits } from './lru-hits.ts';
+import { PrefillWorth } from './prefill-worth.ts';
 import { type ReuseIntervals, reuseIntervals } from './reuse-intervals.ts';
 import { TtlOracle } from './ttl-oracle.ts';
 
@@ -24,6 +27,8 @@ export interface Headroom {
   /** Found by one unlimited cache for the whole fleet: all but the compulsory misses. */
   readonly floorTokens: number;
   readonly rows: readonly OracleHits[];
+  /** Prefill time saved by the run, by cost-aware eviction, and at most, ms; null = no cost of prefill, or belady not asked for. */
+  readonly savedMs: { readonly found: number; readonly costAware: number; readonly dual: number } | null;
   /** Longest pause that clairvoyant deadlines bridge at the rent of the room, ms; null = all of them, or not asked for. */
   readonly ttlCutMs: number | null;
 }
@@ -69,8 +74,26 @@ export function headroomOf(records: ServiceRecords, options: HeadroomOptions): H
     foundTokens,
     floorTokens: infinite(pooled) * blockTokens,
     rows,
+    savedMs: asked.has('belady') ? savedTime(records, workers) : null,
     ttlCutMs: asked.has('ttl') ? rented.gapMs : null,
   };
+}
+
+/** Prefill time saved on the recorded placement. Throws if the run saved more than the bound: a bug of ours. */
+function savedTime(records: ServiceRecords, workers: readonly ReuseIntervals[]): Headroom['savedMs'] {
+  if (records.msPerToken.some((ms) => ms === 0)) return null;
+  let found = 0;
+  let costAware = 0;
+  let dual = 0;
+  workers.forEach((intervals, worker) => {
+    const worth = new PrefillWorth(records.blockTokens, records.msPerToken[worker]!, records.msPerPair[worker]!);
+    const feasible = new CostAwareOracle(intervals, worth).savedMs;
+    costAware += feasible;
+    dual += new DualOracle(intervals, worth, feasible).savedMs;
+    for (const blocks of intervals.foundBlocks) found += worth.of(0, blocks);
+  });
+  if (dual < found * (1 - 1e-9)) throw new Error(`bound: the run saved ${found} ms of prefill, more than the bound of ${dual} ms`);
+  return { found, costAware, dual };
 }
 
 /**

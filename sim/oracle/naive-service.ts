@@ -125,6 +125,100 @@ export function naiveOptimum(
   return Math.max(...states.values());
 }
 
+/** What one record does to the blocks of a stream, by block number. */
+interface NaiveStep {
+  /** Blocks that an admission uses, and those among them that would count as hits, root first. */
+  readonly uses: readonly number[];
+  readonly counted: readonly number[];
+  readonly inUse: ReadonlySet<number>;
+  readonly before: number;
+  readonly after: number;
+}
+
+/** Prefill worth saved by giving up, whenever room is short, the leaf with the largest distance to its next use per worth. */
+export function naiveCostAware(records: ServiceRecords, worker: number | null, value: BlockValue): number {
+  const forest = new NaiveForest(records);
+  const steps = naiveSteps(records, worker, forest);
+  const kept = new Map<number, number>();
+  let worth = 0;
+  const nextUse = (id: number, m: number): number => {
+    const next = steps.findIndex((s, k) => k > m && s.uses.includes(id));
+    return next >= 0 && steps[next]!.counted.includes(id) ? next : Number.POSITIVE_INFINITY;
+  };
+  const isLeaf = (id: number): boolean => {
+    for (const other of kept.keys())
+      for (let up = forest.blocks[other]!.parent; up >= 0; up = forest.blocks[up]!.parent) if (up === id) return false;
+    return true;
+  };
+  const shrink = (m: number, room: number): void => {
+    while (kept.size > room) {
+      const ratio = (id: number): number => (kept.get(id)! - m) / value(forest.blocks[id]!.depth);
+      const leaves = [...kept.keys()].filter(isLeaf);
+      kept.delete(
+        leaves.reduce((a, b) => {
+          const more = ratio(b) - ratio(a);
+          return more > 0 || (more === 0 && forest.blocks[b]!.depth > forest.blocks[a]!.depth) ? b : a;
+        }),
+      );
+    }
+  };
+  let inUse: ReadonlySet<number> = new Set();
+  steps.forEach((step, m) => {
+    shrink(m, step.before);
+    for (const id of step.counted) if (inUse.has(id) || kept.has(id)) worth += value(forest.blocks[id]!.depth);
+    for (const id of step.uses) kept.delete(id);
+    for (const id of inUse)
+      if (!step.inUse.has(id)) {
+        const next = nextUse(id, m);
+        if (Number.isFinite(next)) kept.set(id, next);
+      }
+    ({ inUse } = step);
+    shrink(m, step.after);
+  });
+  return worth;
+}
+
+function naiveSteps(records: ServiceRecords, worker: number | null, forest: NaiveForest): NaiveStep[] {
+  const capacityOf = (blocks: Int32Array): number => (worker === null ? blocks.reduce((a, b) => a + b, 0) : blocks[worker]!);
+  const capacity = capacityOf(records.usableBlocks) + capacityOf(records.hostBlocks);
+  const running = new Map<number, { chain: ReturnType<NaiveForest['chain']>; heldTokens: number }>();
+  const room = (): number => {
+    const held = new Set(
+      [...running.values()].flatMap((r) => r.chain.slice(0, Math.ceil(r.heldTokens / records.blockTokens)).map((b) => b.name)),
+    );
+    return Math.max(0, capacity - held.size);
+  };
+  const steps: NaiveStep[] = [];
+  for (let i = 0; i < records.kind.length; i++) {
+    if (worker !== null && records.worker[i] !== worker) continue;
+    const kind = records.kind[i]!;
+    const request = records.request[i]!;
+    const prompt = records.promptTokens[request]!;
+    let uses: number[] = [];
+    let most = 0;
+    let before = Number.POSITIVE_INFINITY;
+    const entry = running.get(request);
+    if (kind <= SERVED.again) {
+      const chain = forest.chain(request);
+      uses = chain.filter((b) => b.id >= 0).map((b) => b.id);
+      most = kind === SERVED.admitted ? Math.floor((prompt - 1) / records.blockTokens) : 0;
+      running.set(request, { chain, heldTokens: Math.min(records.value[i]!, prompt - 1) + 1 });
+    } else if (entry !== undefined) {
+      if (kind === SERVED.firstToken) entry.heldTokens = Math.max(entry.heldTokens, prompt);
+      else {
+        if (kind === SERVED.finished) {
+          entry.heldTokens = Math.max(entry.heldTokens, prompt + Math.max(1, records.value[i]!) - 1);
+          before = room();
+        }
+        running.delete(request);
+      }
+    }
+    const inUse = new Set([...running.values()].flatMap((r) => r.chain.filter((b) => b.id >= 0).map((b) => b.id)));
+    steps.push({ uses, counted: uses.slice(0, most), inUse, before, after: kind === SERVED.lost && worker !== null ? 0 : room() });
+  }
+  return steps;
+}
+
 function transform(states: Map<number, number>, step: (state: number, worth: number) => [number, number]): Map<number, number> {
   const out = new Map<number, number>();
   for (const [state, worth] of states) {

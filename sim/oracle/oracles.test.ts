@@ -137,6 +137,8 @@ describe('the worked example of O4', () => {
     expect(oracle.atRent(57_000)).toEqual({ saved: 4500, rent: 57_000, price: 3000 / 90_000 });
     expect(oracle.atRent(1e12).saved).toBe(19_000);
     expect(oracle.atSaved(1e12).rent).toBe(7_602_000);
+    expect(oracle.atSaved(3001)).toMatchObject({ saved: 6000, rent: 102_000 });
+    expect(oracle.atSaved(0).rent).toBe(0);
     expect(oracle.atRent(0).saved).toBe(0);
     expect(new TtlOracle([3, 4], [0, 0]).atRent(0).saved).toBe(7);
   });

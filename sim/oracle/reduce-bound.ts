@@ -1,5 +1,6 @@
 /** From the recorded service of all (arm, replication) to the document of `kvcast bound`. Replications are reduced in index order. */
-import type { BoundArm, BoundResult, BoundRow, Estimate, OracleName } from '../experiment/bound-result.ts';
+import type { Trace } from '../../traces/columns.ts';
+import type { BoundArm, BoundResult, BoundRow, DeadlineRow, Estimate, OracleName, SavedSeconds } from '../experiment/bound-result.ts';
 import type { Conducted } from '../experiment/conduct.ts';
 import type { JobResult } from '../experiment/job-result.ts';
 import { type MetricRow, RESULT_FORMAT, type Result } from '../experiment/result.ts';
@@ -7,6 +8,10 @@ import type { RunPlan } from '../experiment/run-plan.ts';
 import { boundMetric } from '../measure/metric-expression.ts';
 import { meanInterval } from '../measure/statistics.ts';
 import { type Headroom, headroomOf } from './headroom.ts';
+import { TraceDeadlines } from './trace-deadlines.ts';
+
+/** Fixed deadlines of the closed form, ms. */
+const DEADLINES_MS = [10_000, 60_000, 300_000, 3_600_000] as const;
 
 /** Printed with every oracle number: retention specification 11. */
 export const CAVEATS = [
@@ -21,6 +26,7 @@ export function reduceBound(
   plan: RunPlan,
   conducted: Conducted,
   result: Result,
+  trace: Trace,
   oracles: readonly OracleName[],
   onlyArm: string | undefined,
 ): BoundResult {
@@ -36,6 +42,7 @@ export function reduceBound(
       primary: primaryOf(result, arm.name),
       rows: rowsOf(runs),
       ttlCutMs: estimate(runs.map((run) => run.ttlCutMs)).mean,
+      seconds: secondsOf(runs),
     };
   });
   const { formatVersion: _, kvcastVersion, scenario, inert, incomplete, truncated, workload, fleet, trust, reproduce, exit } = result;
@@ -47,6 +54,7 @@ export function reduceBound(
     oracles,
     chosen: onlyArm ?? best(arms, plan.primary),
     arms,
+    deadlines: oracles.includes('ttl') ? deadlinesOf(plan, trace) : [],
     caveats: CAVEATS,
     inert,
     incomplete,
@@ -103,6 +111,27 @@ function rowsOf(runs: readonly Headroom[]): BoundRow[] {
       };
     }),
   ];
+}
+
+function secondsOf(runs: readonly Headroom[]): SavedSeconds | null {
+  const saved = runs.map((run) => run.savedMs).filter((s) => s !== null);
+  if (saved.length < runs.length) return null;
+  const regret = (found: number, most: number): number | null => (most === 0 ? null : (most - found) / most);
+  return {
+    arm: estimate(saved.map((s) => s.found / 1000)),
+    costAware: estimate(saved.map((s) => s.costAware / 1000)),
+    costAwareRegret: estimate(saved.map((s) => regret(s.found, s.costAware))),
+    dual: estimate(saved.map((s) => s.dual / 1000)),
+    dualRegret: estimate(saved.map((s) => regret(s.found, s.dual))),
+  };
+}
+
+/** The closed form needs the previous turn of the same session, and pauses of the trace itself. */
+function deadlinesOf(plan: RunPlan, trace: Trace): DeadlineRow[] {
+  const { pauses } = plan.workload;
+  if (trace.header.idScope !== 'session' || (pauses !== 'recorded' && pauses !== 'debiased')) return [];
+  const deadlines = new TraceDeadlines(trace, pauses);
+  return DEADLINES_MS.map((ttlMs) => deadlines.row(ttlMs));
 }
 
 function estimate(values: readonly (number | null)[]): Estimate {

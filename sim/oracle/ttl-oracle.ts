@@ -53,25 +53,21 @@ export class TtlOracle {
   /** The most that `rent` buys; a gap that does not fit is bought in part, so that it is a bound for every choice of gaps. */
   atRent(rent: number): FrontierPoint {
     const bought = countWhere(this.#rent, (paid) => paid <= rent);
-    return bought === this.size ? this.point(bought) : { ...this.#between(bought, (p) => p.rent, rent), rent };
+    return bought === this.size ? this.point(bought) : this.#between(bought, rent);
   }
 
-  /** The least rent that saves `saved`; the last gap in part. The whole frontier if it saves less. */
+  /** The first point that saves at least `saved`, whole gaps only; the end of the frontier if it saves less. */
   atSaved(saved: number): FrontierPoint {
-    const bought = countWhere(this.#saved, (sum) => sum < saved);
-    return bought === this.size ? this.point(bought) : { ...this.#between(bought, (p) => p.saved, saved), saved };
+    if (saved <= 0) return this.point(0);
+    return this.point(Math.min(this.size, countWhere(this.#saved, (sum) => sum < saved) + 1));
   }
 
-  /** Between points k and k + 1, where `column` is `at`. */
-  #between(k: number, column: (point: FrontierPoint) => number, at: number): FrontierPoint {
+  /** Between points k and k + 1, at a rent. */
+  #between(k: number, rent: number): FrontierPoint {
     const before = this.point(k);
     const after = this.point(k + 1);
-    const share = (at - column(before)) / (column(after) - column(before));
-    return {
-      saved: before.saved + share * (after.saved - before.saved),
-      rent: before.rent + share * (after.rent - before.rent),
-      price: after.price,
-    };
+    const share = (rent - before.rent) / (after.rent - before.rent);
+    return { saved: before.saved + share * (after.saved - before.saved), rent, price: after.price };
   }
 }
 
