@@ -26,6 +26,8 @@ export interface FleetFigures {
   readonly entriesPerRequest: number;
   /** Bytes of the engines' block structures per block cached in HBM or host memory at the end; NaN for the stepped engine. */
   readonly bytesPerCachedBlock: number;
+  /** Bytes of what is kept of every request until the end, per request: its row in the turn table, and the branch table. */
+  readonly recordBytesPerRequest: number;
   /** Blocks cached in HBM or host memory at the end. */
   readonly cachedBlocks: number;
   readonly runHash: string;
@@ -69,6 +71,7 @@ export function fleetFigures(plan: RunPlan, trace: Trace, watch?: LoopWatch): Fl
     engineEventsPerRequest: total(run, 'events') / requests,
     segmentsPerRequest: total(run, 'segmentsTouched') / requests,
     entriesPerRequest: entriesWalked(plane!) / requests,
+    recordBytesPerRequest: (run.turns.bytes + workload.branches.bytes) / requests,
     ...blockStructures(cluster),
     runHash: run.runHash,
   };

@@ -40,6 +40,7 @@ export async function memoryFigures(size: 'quick' | 'normal' | 'full', onFigure:
   add(`${name}: requests`, fleet.run.requests, 'requests');
   add(`${name}: event loop`, (1000 * fleet.run.requests) / fleet.run.loopMs, 'requests/s');
   add(`${name}: block structures`, fleet.run.bytesPerCachedBlock, 'B/cached block', lower(2, 0.23));
+  add(`${name}: records and branches`, fleet.run.recordBytesPerRequest, 'B/request');
   const ingest = size === 'full' ? ingestPeak(1000) : null;
   add('1 GB of raw JSONL', ingest?.seconds ?? null, 's', lower(4, 1.8));
   add('1 GB of raw JSONL: peak memory', ingest?.peakMb ?? null, 'MB RSS', lower(300));

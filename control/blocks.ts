@@ -132,6 +132,11 @@ export class BranchTable {
     return x < 0 ? 0 : Math.min(dx, dy);
   }
 
+  /** Bytes of the columns. */
+  get bytes(): number {
+    return this.parent.length * (4 * 4 + 1);
+  }
+
   #grow(): void {
     // Half as much again: a copy of a large table lives beside the old one for a while.
     const size = Math.max(this.count, (this.parent.length * 3) >> 1);
