@@ -63,9 +63,9 @@ describe('work per request of an agent population', () => {
 
   it('keeps of a request that is over its row in the turn table and its private branch, nothing else that grows', () => {
     // 52 B and 17 B, pages and columns that are not full yet, and the branches of the sessions.
-    expect(runs.longer.recordBytesPerRequest).toBeLessThan(110);
+    expect(runs.longer.recordBytesPerRequest).toBeLessThan(92);
     const added = runs.longer.requests * runs.longer.recordBytesPerRequest - runs.on8.requests * runs.on8.recordBytesPerRequest;
-    expect(added / (runs.longer.requests - runs.on8.requests)).toBeLessThan(110);
+    expect(added / (runs.longer.requests - runs.on8.requests)).toBeLessThan(92);
   });
 
   it('keeps at most 2 bytes of block structures per cached block', () => {
