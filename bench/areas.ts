@@ -19,7 +19,7 @@ const AREAS: readonly (readonly [string, string])[] = [
   ['sim/engine/jump/int-map', 'block pool'],
   ['sim/engine/', 'engine: scheduler, jumps'],
   ['sim/hardware/', 'step times'],
-  ['sim/cluster/attribution', 'attribution of misses'],
+  ['sim/cluster/causes/', 'attribution of misses'],
   ['sim/cluster/unloaded-time', 'unloaded times'],
   ['sim/cluster/', 'cluster'],
   ['sim/workload/', 'workload'],

@@ -18,6 +18,9 @@ export type BranchId = number;
 /** Branch flag: content of one request only (unlabelled tail, generated tokens); no other prompt can ever match it. */
 export const BRANCH_PRIVATE = 1;
 
+/** Branch flag: only requests of one session tree can name it. Absent = others may. */
+export const BRANCH_SESSION = 4;
+
 /** No branch: the empty chain. */
 export const NO_BRANCH = -1;
 

@@ -1,6 +1,7 @@
 /** The text of `demo` and `compare`: answer, forest plot, metric table, where the prompt tokens came from, trust lines. */
-import type { CauseRow, ComparisonRow, MetricRow, Result } from '../../sim/experiment/result.ts';
-import { axisFor, axisLabels, intervalMark, stackedBar } from './bars.ts';
+import type { ComparisonRow, MetricRow, Result } from '../../sim/experiment/result.ts';
+import { axisFor, axisLabels, intervalMark } from './bars.ts';
+import { causeTables, mainCause } from './causes.ts';
 import { labelOf, labelWithUnit } from './labels.ts';
 import { decimalsFor, fixed, signed } from './numbers.ts';
 import type { Paint } from './paint.ts';
@@ -20,7 +21,7 @@ export function comparisonText(result: Result, paint: Paint): string {
   out.push(...answer(result, paint), '');
   out.push(...forest(result, paint), '');
   out.push(...metricTables(result, paint));
-  out.push(...causeTable(result, paint));
+  out.push(...causeTables(result, orderedArms(result), paint));
   out.push(...why(result));
   out.push(...prices(result));
   out.push(...sloLines(result), '');
@@ -213,55 +214,11 @@ function scaleOf(result: Result, expr: string): string | undefined {
   return result.comparisons.find((c) => c.expr === expr)?.scale;
 }
 
-function causeTable(result: Result, paint: Paint): string[] {
-  if (result.causes.length === 0) return [];
-  const columns = ['hbm', 'host', 'compulsory', 'routing', 'capacity', 'ttl', 'other'] as const;
-  const heads = ['HBM', 'host', 'compuls.', 'routing', 'capacity', 'ttl', 'other'];
-  const cell = (row: CauseRow, key: (typeof columns)[number]) => (row[key] === 0 ? '-' : fixed(row[key] * 100, 1));
-  const order = orderedArms(result);
-  const sorted = [...result.causes].sort((a, b) => order.indexOf(a.arm) - order.indexOf(b.arm));
-  const lines = (barColumns: number, tone: Paint) =>
-    table(
-      [{ align: 'left', minWidth: 20, maxWidth: NAME }, ...columns.map(() => ({ align: 'right' as const })), { align: 'left' }],
-      [
-        [dim('prompt tokens, %'), ...heads.map(dim)],
-        ...sorted.map((row) => [`  ${row.arm}`, ...columns.map((k) => cell(row, k)), sourceBar(row, barColumns)]),
-      ],
-      tone,
-    );
-  let barColumns = 16;
-  while (barColumns > 8 && lines(barColumns, (text) => text).some((line) => width(line) > COLUMNS)) barColumns--;
-  return [...lines(barColumns, paint), paint('  █ HBM  ▒ host  · compulsory  ! avoidable', 'dim')];
-}
-
-function sourceBar(row: CauseRow, columns: number): string {
-  return stackedBar(
-    [
-      { share: row.hbm, sign: '█' },
-      { share: row.host, sign: '▒' },
-      { share: row.compulsory, sign: '·' },
-      { share: row.routing + row.capacity + row.ttl + row.other, sign: '!' },
-    ],
-    columns,
-  );
-}
-
-const CAUSE_TEXT = {
-  routing: ['although another worker held them', 'routed_elsewhere'],
-  capacity: ['because they had been evicted', 'evicted'],
-  ttl: ['because their time to live had ended', 'ttl_expired'],
-} as const;
-
 /** Names the largest avoidable cause under the baseline and what the best arm pays. */
 function why(result: Result): string[] {
   const base = result.causes.find((c) => c.arm === result.scenario.baseline);
-  if (base === undefined) return [];
-  const causes = (['routing', 'capacity', 'ttl'] as const).map((k) => [k, base[k]] as const).sort((a, b) => b[1] - a[1]);
-  const [cause, share] = causes[0]!;
-  if (share < 0.005) return [];
-  const [text, code] = CAUSE_TEXT[cause];
-  const sentence = `Why: under ${base.arm} ${fixed(share * 100, 1)} % of prompt tokens were recomputed ${text} (${code}).`;
-  return wrap(`${sentence}${pays(result)}`, COLUMNS, 2);
+  const cause = base === undefined ? null : mainCause(base);
+  return cause === null ? [] : wrap(`Why: ${cause}.${pays(result)}`, COLUMNS, 2);
 }
 
 /** ` Price: …` names metrics that moved the other way in the best arm. */

@@ -1,5 +1,6 @@
 /** The text of `run`: one sentence, metrics with intervals, where prompt tokens came from, terminal states, trust lines. */
 import type { MetricRow, Result } from '../../sim/experiment/result.ts';
+import { causeLines } from './causes.ts';
 import { partialBanner } from './comparison.ts';
 import { labelOf, labelWithUnit } from './labels.ts';
 import { decimalsFor, fixed, thousands } from './numbers.ts';
@@ -76,13 +77,8 @@ function scaleOf(row: MetricRow): string | undefined {
 }
 
 function causeLine(result: Result, arm: string): string[] {
-  const c = result.causes.find((row) => row.arm === arm);
-  if (c === undefined) return [];
-  const share = (x: number) => fixed(x * 100, 1);
-  const avoidable = c.routing + c.capacity + c.ttl + c.other;
-  return [
-    `  prompt tokens, %: HBM ${share(c.hbm)} · host ${share(c.host)} · compulsory ${share(c.compulsory)} · avoidable ${share(avoidable)}`,
-  ];
+  const row = result.causes.find((c) => c.arm === arm);
+  return row === undefined ? [] : causeLines(row);
 }
 
 function sloLine(result: Result, arm: string): string[] {

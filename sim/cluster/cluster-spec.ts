@@ -3,9 +3,10 @@ import type { BranchTable } from '../../control/blocks.ts';
 import type { ControlPlane, DecisionRecord, Effects } from '../../control/ports.ts';
 import type { WorkerCounters } from '../engine/worker.ts';
 import type { DDSketch } from '../measure/sketch.ts';
+import type { TokenSources } from '../measure/token-sources.ts';
+import type { TurnCauses } from '../measure/turn-causes.ts';
 import type { TurnTable } from '../measure/turn-table.ts';
 import type { Workload } from '../workload/workload.ts';
-import type { TokenSources } from './attribution.ts';
 import type { FaultSpec, FleetSpec, NetworkSpec } from './fleet.ts';
 
 export interface ClusterSpec {
@@ -23,8 +24,6 @@ export interface ClusterSpec {
   readonly lazyEvents?: boolean;
   /** The router reads scraped metrics; without it nothing is scraped. */
   readonly feedsReports: boolean;
-  /** The retention policy drops blocks at their deadline (names the cause of a miss). */
-  readonly dropsAtDeadline: boolean;
   /** Simulated end; Infinity = until every play ended. */
   readonly horizonMs: number;
   /** With a finite horizon: let open plays run to their end, start no new ones. */
@@ -64,6 +63,8 @@ export interface ClusterRun {
   readonly counters: readonly WorkerCounters[];
   readonly occupancy: OccupancySums;
   readonly sources: TokenSources;
+  /** Missed tokens of every judged turn, in runs of one cause. */
+  readonly causes: TurnCauses;
   readonly runHash: string;
   readonly decisions: number;
   /** Decisions whose believed match was larger than what the worker held at admission. */

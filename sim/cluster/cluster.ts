@@ -98,7 +98,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     this.#submitDelayMs = Float64Array.from(spec.fleet.workers, (w) => w.requestMs);
     this.#late = new LateRanks(spec.workload.branches, count);
     this.#kvFeed = new KvFeed(spec.workload.branches, spec.countsBlocks);
-    this.#record = new RunRecord(spec);
+    this.#record = new RunRecord(spec, this.#workers);
     this.#loop = new AgentLoop(spec.workload, this);
     this.#population = new Population(spec.workload, spec.horizonMs, (play, tMs) =>
       this.#calendar.push(tMs, EVENT_CLASS.arrival, play, -1),
@@ -156,22 +156,10 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   }
 
   result(): ClusterRun {
-    const record = this.#record;
     return {
-      workload: this.#workload,
-      turns: record.turns,
+      ...this.#record.result(this.#workers),
       plays: this.#population.table,
-      unloadedMs: (turn) => record.unloadedMs(turn),
-      tokenGaps: record.tokenGaps,
-      counters: record.counters(this.#workers),
       occupancy: this.#sampler.sums,
-      sources: record.sources,
-      runHash: record.hash.digest(),
-      decisions: record.decisions,
-      staleDecisions: record.staleDecisions,
-      refusals: record.refusals,
-      timeouts: record.timeouts,
-      actions: record.actions,
       events: this.#calendar.yielded + this.#kvFeed.delivered,
       endMs: this.#nowMs,
     };
@@ -289,6 +277,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   /** ClosedLoopSink: all agents of a play ended. */
   playEnded(play: number, tMs: number, status: PlayEnd, activeMs: number, unloadedMs: number): void {
     this.#plane.hint({ kind: 'sessionClosed', session: play }, this.#nowMs);
+    this.#record.causes?.playEnded(play);
     this.#population.ended(play, tMs, status, activeMs, unloadedMs, this.#nowMs);
   }
 
@@ -307,6 +296,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       this.#late.settle(turns.branch(turn), this.#settle);
       this.#kvFeed.deliver(this.#plane, this.#nowMs, true);
     }
+    this.#record.causes?.arrived(turn, attemptNumber > 0, this.#nowMs);
     this.#plane.request(new TurnRequest(this.#workload, turn, attempt, attemptNumber, this.#nowMs, hints), this.#nowMs);
     if (this.#attempts.asked(attempt)) this.#expect(turn, attempt, attemptNumber);
   }
@@ -458,11 +448,14 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
 
   // ---- worker -> cluster --------------------------------------------------------------------------------------------------
 
+  matched(id: number, tMs: number, hbmBlocks: number, hostBlocks: number): void {
+    this.#record.causes?.matched(this.#attempts, id, tMs, hbmBlocks + hostBlocks);
+  }
+
   /** WorkerSink. */
-  admitted(id: number, tMs: number, queryTokens: number, hitHbmTokens: number, hitHostTokens: number, first: boolean): void {
+  admitted(id: number, tMs: number, _queryTokens: number, hitHbmTokens: number, hitHostTokens: number, first: boolean): void {
     this.#progressAt = this.#calendar.yielded;
-    if (!first) return;
-    this.#record.admitted(this.#attempts, id, tMs, queryTokens, hitHbmTokens, hitHostTokens, this.#workers);
+    this.#record.admitted(this.#attempts, id, tMs, hitHbmTokens, hitHostTokens, first);
   }
 
   /** WorkerSink. */
@@ -476,6 +469,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     this.#progressAt = this.#calendar.yielded;
     this.#attempts.answered(id);
     this.#record.firstToken(this.#attempts.row(id), this.#attempts.turn(id), tMs);
+    this.#record.causes?.firstToken(id);
     this.#send(LINE.net, tMs + this.#spec.network.netMs, this.#attempts.rank(id), 2 * id);
   }
 
@@ -490,18 +484,19 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     this.#progressAt = this.#calendar.yielded;
     this.#attempts.left(id, endKind(status), outputTokens);
     this.#record.ended(this.#attempts.row(id), this.#attempts.turn(id), tMs, status === 'finished', outputTokens);
+    this.#record.causes?.ended(this.#attempts, id, tMs);
     const delay = status === 'lost' ? this.#spec.network.detectMs : this.#spec.network.netMs;
     this.#send(LINE.net, tMs + delay, this.#attempts.rank(id), 2 * id + 1);
   }
 
-  /** WorkerSink. */
-  preempted(id: number): void {
+  preempted(id: number, tMs: number): void {
     this.#record.turns.preempted(this.#attempts.row(id));
+    this.#record.causes?.preempted(this.#attempts, id, tMs);
   }
 
   /** WorkerSink: the batch travels with the index age; it is copied because the worker reuses it. */
   kvEvents(worker: number, batch: KvEventBatch, tMs: number): void {
-    this.#record.stored(batch);
+    this.#record.causes?.stored(batch);
     if (!this.#spec.feedsIndex) return;
     const dueMs = tMs + this.#spec.network.indexAgeMs;
     this.#kvFeed.send(dueMs < this.#nowMs ? this.#nowMs : dueMs, worker, batch);
@@ -514,7 +509,10 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     this.#send(LINE.settled, tMs + this.#spec.network.netMs, action.id, this.#outcomes.put(outcome));
   }
 
-  /** WorkerSink. */
+  removed(rank: number, tier: number, branch: number, from: number, to: number, sinceMs: number, tMs: number, reason: number): boolean {
+    return this.#record.causes?.removed(rank, tier, branch, from, to, sinceMs, tMs, reason) ?? true;
+  }
+
   claimBroken(): void {}
 
   #deliverAction(rank: number, slot: number): void {

@@ -1,14 +1,15 @@
 /** What is written down while a run goes on: turns, token gaps, sources of prompt tokens, counts, and the hash of the event log. */
-import { KV_STORED, type KvEventBatch } from '../../control/ports.ts';
 import type { Worker, WorkerCounters } from '../engine/worker.ts';
 import { LOGGED, RunHash } from '../kernel/run-hash.ts';
 import { windowCounters } from '../measure/run-measures.ts';
 import { DDSketch } from '../measure/sketch.ts';
+import { emptySources } from '../measure/token-sources.ts';
+import { TurnCauses } from '../measure/turn-causes.ts';
 import { TurnTable } from '../measure/turn-table.ts';
 import type { Workload } from '../workload/workload.ts';
 import type { Attempts } from './attempts.ts';
-import { Attribution, emptySources, type TokenSources } from './attribution.ts';
-import type { ActionCounts, ClusterSpec } from './cluster-spec.ts';
+import { CauseRecord } from './causes/cause-record.ts';
+import type { ActionCounts, ClusterRun, ClusterSpec } from './cluster-spec.ts';
 import { UnloadedTime } from './unloaded-time.ts';
 
 export class RunRecord {
@@ -21,48 +22,32 @@ export class RunRecord {
   refusals = 0;
   timeouts = 0;
   readonly #workload: Workload;
-  readonly #attribution: Attribution | null;
+  /** Why prompt tokens were missed; null = not judged. */
+  readonly causes: CauseRecord | null;
   readonly #unloaded: UnloadedTime;
   /** By template row, NaN = not computed. */
   #unloadedMs = new Float64Array(0);
   #startCounters: WorkerCounters[] = [];
 
-  constructor(spec: ClusterSpec) {
+  constructor(spec: ClusterSpec, workers: readonly Worker[]) {
     const { workload } = spec;
     this.#workload = workload;
     this.turns = new TurnTable((turn) => workload.turns.promptTokens(turn));
-    this.#attribution = spec.attribution ? new Attribution(workload.branches, workload.blockTokens, spec.dropsAtDeadline) : null;
+    this.causes = spec.attribution ? new CauseRecord(spec, workers) : null;
     const first = spec.fleet.workers[0]!;
     this.#unloaded = new UnloadedTime(first.createTimer(), first.config.maxBatchedTokens, first.config.blockTokens, first.requestMs);
   }
 
-  /** A turn was admitted for the first time: times, hits, and where its prompt tokens came from. Cost: see {@link Attribution.judge}. */
-  admitted(
-    attempts: Attempts,
-    id: number,
-    tMs: number,
-    queryTokens: number,
-    hbmTokens: number,
-    hostTokens: number,
-    workers: readonly Worker[],
-  ): void {
-    const { blockTokens, turns } = this.#workload;
-    const [turn, row, rank] = [attempts.turn(id), attempts.row(id), attempts.rank(id)];
+  /** An admission, `isFirst` of its attempt or after a preemption: times, hits, and where the prompt tokens of the turn came from. */
+  admitted(attempts: Attempts, id: number, tMs: number, hbmTokens: number, hostTokens: number, isFirst: boolean): void {
+    const { blockTokens } = this.#workload;
+    const row = attempts.row(id);
+    const avoidable = this.causes?.admitted(attempts, id, tMs, hbmTokens, hostTokens, isFirst) ?? -1;
+    if (avoidable >= 0) this.turns.judged(row, avoidable);
+    if (!isFirst) return;
     if (attempts.believedBlocks(id) * blockTokens > hbmTokens + hostTokens + blockTokens) this.staleDecisions++;
-    this.hash.add(tMs, LOGGED.admission, turn);
+    this.hash.add(tMs, LOGGED.admission, attempts.turn(id));
     this.turns.admitted(row, tMs, hbmTokens, hostTokens);
-    const attribution = this.#attribution;
-    if (attribution === null) return;
-    attribution.ran(attempts.leaf(id), rank);
-    attribution.judge(turns.branch(turn), turns.depthBlocks(turn), queryTokens, hbmTokens, hostTokens, rank, workers, tMs);
-    this.turns.judged(row, attribution.lastAvoidableTokens);
-  }
-
-  /** Remembers what was ever stored anywhere. */
-  stored(batch: KvEventBatch): void {
-    const attribution = this.#attribution;
-    if (attribution === null) return;
-    for (let i = 0; i < batch.count; i++) if (batch.kind[i] === KV_STORED) attribution.stored(batch.branch[i]!, batch.to[i]!);
   }
 
   firstToken(row: number, turn: number, tMs: number): void {
@@ -102,7 +87,7 @@ export class RunRecord {
   beginWindow(workers: readonly Worker[]): void {
     this.#startCounters = workers.map((worker) => ({ ...worker.counters, regimeMs: { ...worker.counters.regimeMs } }));
     this.tokenGaps = new DDSketch();
-    this.#attribution?.reset();
+    this.causes?.reset();
   }
 
   /** Counters of each worker since the begin of the window. */
@@ -111,7 +96,23 @@ export class RunRecord {
     return workers.map((worker, i) => windowCounters(worker.counters, this.#startCounters[i]!));
   }
 
-  get sources(): TokenSources {
-    return this.#attribution?.sources ?? emptySources();
+  /** What was written down. */
+  result(workers: readonly Worker[]): Omit<ClusterRun, 'plays' | 'occupancy' | 'events' | 'endMs'> {
+    const { turns, tokenGaps, decisions, staleDecisions, refusals, timeouts, actions } = this;
+    return {
+      workload: this.#workload,
+      turns,
+      unloadedMs: (turn) => this.unloadedMs(turn),
+      tokenGaps,
+      counters: this.counters(workers),
+      sources: this.causes?.sources ?? emptySources(),
+      causes: this.causes?.causes ?? new TurnCauses(),
+      runHash: this.hash.digest(),
+      decisions,
+      staleDecisions,
+      refusals,
+      timeouts,
+      actions,
+    };
   }
 }

@@ -72,6 +72,7 @@ export class ServiceLog {
   /** A sink for worker `index` that writes down what it hears and passes it on. */
   sink(index: number, inner: WorkerSink): WorkerSink {
     return {
+      matched: (id, tMs, hbmBlocks, hostBlocks) => inner.matched(id, tMs, hbmBlocks, hostBlocks),
       admitted: (id, tMs, queryTokens, hbmTokens, hostTokens, first) => {
         this.#admitted(index, id, tMs, hbmTokens + hostTokens, first);
         inner.admitted(id, tMs, queryTokens, hbmTokens, hostTokens, first);
@@ -96,6 +97,8 @@ export class ServiceLog {
       kvEvents: (worker, batch, tMs) => inner.kvEvents(worker, batch, tMs),
       settled: (action, outcome, tMs) => inner.settled(action, outcome, tMs),
       claimBroken: (worker, session, blocks, tMs) => inner.claimBroken(worker, session, blocks, tMs),
+      removed: (worker, tier, branch, from, to, sinceMs, tMs, reason) =>
+        inner.removed(worker, tier, branch, from, to, sinceMs, tMs, reason),
     };
   }
 

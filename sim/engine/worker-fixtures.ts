@@ -120,13 +120,43 @@ export interface KvGroup {
   readonly offsets: number[];
 }
 
+/** Removals of one block from one tier, in order: times and reasons. */
+export interface BlockRemovals {
+  readonly tier: number;
+  readonly branch: number;
+  readonly offset: number;
+  readonly timesMs: number[];
+  readonly reasons: number[];
+}
+
 /** Writes down everything a worker tells. */
 export class RecordingSink implements WorkerSink {
   readonly calls: SinkCall[] = [];
   readonly groups: KvGroup[] = [];
   /** All gaps, one entry per token. */
   readonly gapsMs: number[] = [];
+  /** By tier, branch and own offset. */
+  readonly removals = new Map<string, BlockRemovals>();
   readonly #seq = new Map<number, number>();
+
+  matched(id: number, tMs: number, hbmBlocks: number, hostBlocks: number): void {
+    this.calls.push({ what: 'matched', tMs, facts: [id, hbmBlocks, hostBlocks] });
+  }
+
+  removed(_worker: number, tier: number, branch: number, from: number, to: number, sinceMs: number, tMs: number, reason: number): boolean {
+    if (sinceMs !== tMs) return false;
+    for (let offset = from; offset < to; offset++) {
+      const key = `${tier}/${branch}/${offset}`;
+      let block = this.removals.get(key);
+      if (block === undefined) {
+        block = { tier, branch, offset, timesMs: [], reasons: [] };
+        this.removals.set(key, block);
+      }
+      block.timesMs.push(tMs);
+      block.reasons.push(reason);
+    }
+    return true;
+  }
 
   admitted(id: number, tMs: number, queryTokens: number, hitHbmTokens: number, hitHostTokens: number, first: boolean): void {
     this.calls.push({ what: 'admitted', tMs, facts: [id, queryTokens, hitHbmTokens, hitHostTokens, first] });

@@ -9,6 +9,7 @@ import type { EngineConfig, EngineRequest, Worker, WorkerCounters, WorkerParts }
 import {
   AffineTimer,
   type AffineTimerOptions,
+  type BlockRemovals,
   engineConfig,
   type KvGroup,
   type Observation,
@@ -48,6 +49,7 @@ export interface WorkerLog {
   /** Sorted by length. */
   readonly gapsMs: readonly number[];
   readonly groups: readonly KvGroup[];
+  readonly removals: ReadonlyMap<string, BlockRemovals>;
   readonly counters: WorkerCounters;
   readonly observations: readonly Observation[];
 }
@@ -63,7 +65,14 @@ export function recordWorker(createWorker: (parts: WorkerParts) => Worker, workl
   const timer = new AffineTimer(workload.timer);
   const scene = { config, branches, timer, links, inputs, ...(checks === undefined ? {} : { checks }) };
   const { sink, counters, observations } = play(createWorker, scene);
-  return { calls: sink.calls, gapsMs: sink.gapsMs.toSorted((a, b) => a - b), groups: sink.groups, counters, observations };
+  return {
+    calls: sink.calls,
+    gapsMs: sink.gapsMs.toSorted((a, b) => a - b),
+    groups: sink.groups,
+    removals: sink.removals,
+    counters,
+    observations,
+  };
 }
 
 /** First difference between two logs, or null. Times may differ by 1e-9 relative or 1e-6 ms; everything else is exact. */
@@ -71,6 +80,7 @@ export function firstDifference(got: WorkerLog, expected: WorkerLog): string | n
   return (
     differenceOfCalls(got, expected) ??
     differenceOfGroups(got, expected) ??
+    differenceOfRemovals(got, expected) ??
     differenceOfObservations(got, expected) ??
     differenceOfCounters(got.counters, expected.counters) ??
     differenceOfGaps(got.gapsMs, expected.gapsMs)
@@ -112,6 +122,18 @@ function differenceOfGroups(got: WorkerLog, expected: WorkerLog): string | null 
       `${g.kind} ${g.tier} ${g.branch} ${g.epoch} ${g.offsets}` === `${e.kind} ${e.tier} ${e.branch} ${e.epoch} ${e.offsets}`;
     if (!same) return `kv events ${i}: got ${show(g)}, expected ${show(e)}`;
   }
+  return null;
+}
+
+/** When and why each block left each tier. */
+function differenceOfRemovals(got: WorkerLog, expected: WorkerLog): string | null {
+  const show = (block: BlockRemovals | undefined) => (block === undefined ? 'nothing' : `${block.reasons} at ${block.timesMs}`);
+  for (const [key, e] of expected.removals) {
+    const g = got.removals.get(key);
+    const same = g !== undefined && g.reasons.join() === e.reasons.join() && e.timesMs.every((tMs, i) => sameTime(tMs, g.timesMs[i]!));
+    if (!same) return `removals of block ${key}: got ${show(g)}, expected ${show(e)}`;
+  }
+  if (got.removals.size !== expected.removals.size) return `${got.removals.size} blocks removed, expected ${expected.removals.size}`;
   return null;
 }
 

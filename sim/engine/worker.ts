@@ -67,7 +67,7 @@
  *   allocate cancels all prefetches first (settled rejected `progress`).
  */
 import type { BranchId, BranchTable } from '../../control/blocks.ts';
-import type { ActionOutcome, KvAction, KvEventBatch } from '../../control/ports.ts';
+import type { ActionOutcome, KvAction, KvEventBatch, Tier } from '../../control/ports.ts';
 import type { LinkPool } from './links.ts';
 import type { Regime, StepTimer } from './step-timer.ts';
 
@@ -131,6 +131,11 @@ export type EndStatus = 'finished' | 'rejected' | 'failed' | 'aborted' | 'lost' 
 
 /** Receives what a worker does, in the order of (time, class, own sequence). All calls are synchronous and must not re-enter. */
 export interface WorkerSink {
+  /**
+   * A request that was not admitted before was matched against the tiers and will take blocks now: what it did not find it computes.
+   * `admitted` follows, after a restore if `hostBlocks` > 0. The tiers are as the match saw them.
+   */
+  matched(id: number, tMs: number, hbmBlocks: number, hostBlocks: number): void;
   /** A successful admission. `first` is false for a re-admission after preemption. Hits in tokens. */
   admitted(id: number, tMs: number, queryTokens: number, hitHbmTokens: number, hitHostTokens: number, first: boolean): void;
   /** A restore from a lower tier began (tMs) for a request that waits for it. */
@@ -145,6 +150,13 @@ export interface WorkerSink {
   /** One outcome per claim or prefetch. */
   settled(action: KvAction, outcome: ActionOutcome, tMs: number): void;
   claimBroken(worker: number, session: number, blocks: number, tMs: number): void;
+  /**
+   * Copies of own blocks [from, to) of a branch that is not private left a tier, at the removal itself, not at its publication: between
+   * `sinceMs` and `tMs`, which differ only where steps of a run are taken at once. Who needs to know better answers false and is told
+   * again, block by block, each with its own time. `reason` is a code of REMOVAL. Calls of one worker come in the order of removal;
+   * the split into ranges is free. A crash removes everything.
+   */
+  removed(worker: number, tier: Tier, branch: BranchId, from: number, to: number, sinceMs: number, tMs: number, reason: number): boolean;
 }
 
 /** What an observer may read of a worker at a time. */
@@ -252,6 +264,11 @@ export interface Worker {
   residentBlocks(branch: BranchId, depthBlocks: number): number;
   /** Contiguous continuation in the host tier after `fromBlocks`. */
   hostBlocks(branch: BranchId, depthBlocks: number, fromBlocks: number): number;
+  /**
+   * Marks which own blocks [from, to) of a branch a tier (0 = HBM, 1 = host) holds readable copies of: `out[at + x - from] = value`.
+   * Cost O(segments of the branch).
+   */
+  markHeld(tier: 0 | 1, branch: BranchId, from: number, to: number, out: Uint8Array, at: number, value: number): void;
   /** Stops taking work; requests finish, what is left at the deadline (class 3) ends `handback` / `drained` in id order. */
   drain(tMs: number, deadlineMs: number): void;
   /** Every request ends `lost` / `crash` in id order; both tiers, claims, queued events and own transfers vanish. */

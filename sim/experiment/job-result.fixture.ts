@@ -1,4 +1,5 @@
 /** A small plan and results of jobs made by hand, for tests that simulate nothing. */
+import { emptySources } from '../measure/token-sources.ts';
 import type { JobResult } from './job-result.ts';
 import type { RunPlan } from './run-plan.ts';
 
@@ -61,7 +62,19 @@ export function handResult(
     values,
     samples: {},
     slo: {},
-    sources: { hbm: 60, host: 10, compulsory: 5, routing: 15, capacity: 10, ttl: 0, other: 0 },
+    sources: {
+      ...emptySources(),
+      prompt: 100,
+      hbm: 60,
+      host: 10,
+      compulsory: 5,
+      routing: 15,
+      capacity: 10,
+      existed: 95,
+      captured: 72,
+      delivered: 70,
+      causes: { fresh: 5, routed_elsewhere: 15, evicted_tool_pause: 10 },
+    },
     runHash: `${arm}-${replication}`,
     workloadHash: `w${replication}`,
     facts: {

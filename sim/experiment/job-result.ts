@@ -1,6 +1,6 @@
 /** What one (arm, replication) yields: plain data, small enough to travel between threads. */
-import type { TokenSources } from '../cluster/attribution.ts';
 import type { ServiceRecords } from '../cluster/service-log.ts';
+import type { TokenSources } from '../measure/token-sources.ts';
 import type { RegimeShares } from './result.ts';
 
 export interface JobResult {

@@ -73,6 +73,7 @@ export function measuresOf(plan: RunPlan, arm: ArmPlan, run: ClusterRun): RunMea
     tokenGaps: run.tokenGaps,
     workers: run.counters.map((counters, i) => workerMeasures(workerPools[i]!, counters, toMs - plan.warmupMs)),
     sources: run.sources,
+    causes: run.causes,
     occupancy: {
       hbm: run.occupancy.cached / samples,
       host: run.occupancy.host / samples,

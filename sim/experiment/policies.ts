@@ -22,7 +22,6 @@ export function policyFacts(
   feedsReports: boolean;
   /** Requests may wait in the control plane. */
   queues: boolean;
-  dropsAtDeadline: boolean;
   deployable: string;
   hash: string;
 } {
@@ -40,7 +39,6 @@ export function policyFacts(
     countsBlocks: needs.blockCounts,
     feedsReports: needs.reports,
     queues: split.queue !== null || admission !== undefined,
-    dropsAtDeadline: preset?.lease?.onExpiry === 'drop',
     deployable: words.length === 0 ? 'yes' : [...new Set(words)].join('; '),
     hash: createHash('sha256')
       .update(canonicalize({ router, retention, ...(admission === undefined ? {} : { admission }) }) as string)

@@ -3,6 +3,7 @@ import type { Conducted } from './conduct.ts';
 import { EXIT_PRECEDENCE, strongestExit } from './exit-state.ts';
 import { handPlan, handResult } from './job-result.fixture.ts';
 import { primaryWidth, type ResultContext, reduce } from './reduce.ts';
+import { ROLL_UPS } from './result.ts';
 import { resultJson } from './result-json.ts';
 
 const TIME = 'session.activeTime.mean';
@@ -81,16 +82,11 @@ describe('comparisons', () => {
 describe('the rest of the document', () => {
   const result = reduce(PLAN, conducted([10, 12, 14], [5, 6, 7]), context());
   it('sources of tokens are shares that sum to one', () => {
-    expect(result.causes[0]).toEqual({
-      arm: 'base',
-      hbm: 0.6,
-      host: 0.1,
-      compulsory: 0.05,
-      routing: 0.15,
-      capacity: 0.1,
-      ttl: 0,
-      other: 0,
-    });
+    const row = result.causes[0]!;
+    expect(row).toMatchObject({ arm: 'base', hbm: 0.6, host: 0.1, compulsory: 0.05, routing: 0.15, capacity: 0.1, ttl: 0, unknown: 0 });
+    expect(row.hbm + row.host + ROLL_UPS.reduce((sum, key) => sum + row[key], 0)).toBeCloseTo(1, 12);
+    expect(row).toMatchObject({ existed: 0.95, captured: 0.72, delivered: 0.7 });
+    expect(row.causes).toEqual({ fresh: 0.05, routed_elsewhere: 0.15, evicted_tool_pause: 0.1 });
   });
   it('counts the workload once, not per arm', () => {
     expect(result.workload).toMatchObject({

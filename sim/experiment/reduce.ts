@@ -5,13 +5,13 @@
 import { boundMetric } from '../measure/metric-expression.ts';
 import { meanInterval, pairedDifference } from '../measure/statistics.ts';
 import { primaryHalfWidth } from '../measure/stopping.ts';
+import { causeRow } from './cause-row.ts';
 import type { Conducted } from './conduct.ts';
 import { exitState } from './exit-state.ts';
 import { findings } from './findings.ts';
 import type { JobResult } from './job-result.ts';
 import type {
   ArmIdentity,
-  CauseRow,
   ComparisonRow,
   FleetRow,
   IncompleteJob,
@@ -173,23 +173,6 @@ function compareArms(plan: RunPlan, results: readonly (readonly JobResult[])[], 
       ];
     });
   });
-}
-
-function causeRow(arm: string, results: readonly JobResult[]): CauseRow {
-  const keys = ['hbm', 'host', 'compulsory', 'routing', 'capacity', 'ttl', 'other'] as const;
-  const sums = keys.map((k) => results.reduce((sum, r) => sum + r.sources[k], 0));
-  const total = sums.reduce((a, b) => a + b, 0);
-  const share = (i: number): number => (total === 0 ? 0 : sums[i]! / total);
-  return {
-    arm,
-    hbm: share(0),
-    host: share(1),
-    compulsory: share(2),
-    routing: share(3),
-    capacity: share(4),
-    ttl: share(5),
-    other: share(6),
-  };
 }
 
 function sloRows(plan: RunPlan, arm: string, results: readonly JobResult[], metrics: readonly MetricRow[]): SloRow[] {

@@ -3,6 +3,11 @@
  * Key order is part of the format. Absent = not computed, null = not available. No wall time, host, path or thread count in here.
  */
 
+import type { RollUp } from '../measure/causes.ts';
+
+export { ROLL_UPS, type RollUp } from '../measure/causes.ts';
+
+/** Version of this document's form. */
 export const RESULT_FORMAT = '1.0';
 
 export type Verdict = 'improved' | 'regressed' | 'within noise' | 'inconclusive';
@@ -97,16 +102,25 @@ export interface ComparisonRow {
   readonly note?: string;
 }
 
-/** Where the prompt tokens came from: shares that sum to 1. */
-export interface CauseRow {
-  readonly arm: string;
+/** Shares of the prompt tokens of first admissions: `hbm`, `host` and the roll-ups of causes sum to 1. */
+export interface SourceShares extends Readonly<Record<RollUp, number>> {
   readonly hbm: number;
   readonly host: number;
-  readonly compulsory: number;
-  readonly routing: number;
-  readonly capacity: number;
-  readonly ttl: number;
-  readonly other: number;
+  /** Content that was known; of it, what the chosen worker held; of it, what was served. */
+  readonly existed: number;
+  readonly captured: number;
+  readonly delivered: number;
+}
+
+/** Where the prompt tokens came from. docs/attribution.md explains the words. */
+export interface CauseRow extends SourceShares {
+  readonly arm: string;
+  /** Missed tokens by label, shares of all prompt tokens; labels that did not occur are absent. */
+  readonly causes: Readonly<Record<string, number>>;
+  /** Missed tokens with a flag, shares of all prompt tokens. */
+  readonly flagged: Readonly<Record<string, number>>;
+  /** By kind of turn: its share of all prompt tokens, and shares of its own. */
+  readonly kinds: Readonly<Record<string, SourceShares & { readonly prompt: number }>>;
 }
 
 export interface SloRow {

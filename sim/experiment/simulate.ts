@@ -133,7 +133,6 @@ export function clusterSpec(
     feedsReports: facts.feedsReports,
     // A waiting request may be placed when any message arrives, so the index must be up to date then, not only at arrivals.
     ...(facts.queues ? { lazyEvents: false } : {}),
-    dropsAtDeadline: facts.dropsAtDeadline,
     horizonMs: plan.horizonMs ?? Number.POSITIVE_INFINITY,
     drain: plan.drain,
     warmupMs: plan.warmupMs,

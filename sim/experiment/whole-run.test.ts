@@ -88,7 +88,17 @@ describe('two turns of one session', () => {
   it('hits are whole blocks of the first prompt, and every token has a source', async () => {
     const { result, run } = await simulate(file);
     expect(Array.from(run.turns.hitHbmTokens.subarray(0, 2))).toEqual([0, 960]);
-    expect(result.sources).toEqual({ hbm: 960, host: 0, compulsory: 1240, routing: 0, capacity: 0, ttl: 0, other: 0 });
+    expect(result.sources).toMatchObject({
+      prompt: 2200,
+      hbm: 960,
+      host: 0,
+      compulsory: 1240,
+      existed: 960,
+      captured: 960,
+      delivered: 960,
+    });
+    // 1000 = 15 blocks + 40; 1200 = 18 blocks + 48, and the block with the end of the first prompt and its answer is another one now.
+    expect(result.sources.causes).toEqual({ uncacheable: 88, cold: 960, fresh: 192 });
     expect(result.values['kv.hit.total']).toBeCloseTo(960 / 2200, 12);
     expect(result.values['turn.itl.mean']).toBeCloseTo(0.01, 4);
     expect(result.values['turn.e2e.mean']).toBeCloseTo((0.035 + 0.025) / 2, 12);
@@ -137,7 +147,9 @@ describe('whole runs under stress', () => {
         sessionsCensored: 0,
       });
       const s = jump.result.sources;
-      expect(s.hbm + s.host + s.compulsory + s.routing + s.capacity + s.ttl + s.other).toBe(12 * 1500 * (1 + 2 + 3 + 4));
+      expect(s.prompt).toBe(12 * 1500 * (1 + 2 + 3 + 4));
+      expect(s.unknown).toBe(0);
+      expect(jump.result.sources).toEqual(reference.result.sources);
       expect(jump.result.runHash).toBe(reference.result.runHash);
     });
   }

@@ -1,4 +1,5 @@
 /** One number per replication for any metric of the registry, from what a run left behind. Source: experiments specification 4. */
+import type { RollUp } from './causes.ts';
 import { busy, costUsd, counted, energy, gpuHours, linkShare, populationSd, usdPerHour, utilization } from './fleet-values.ts';
 import { itemFilter, sortedValues } from './item-values.ts';
 import { type BoundExpression, boundMetric } from './metric-expression.ts';
@@ -19,8 +20,8 @@ export function evaluateMetric(expression: string | BoundExpression, run: RunMea
   const { metric } = bound;
   if (metric.name === 'turn.itl') return tokenGaps(bound, run);
   if (metric.kind === 'tally') return tally(bound, run);
-  const [head] = metric.name.split('.');
-  const formula = FORMULAS[metric.name] ?? FORMULAS[`${head}.*`];
+  const parts = metric.name.split('.');
+  const formula = FORMULAS[metric.name] ?? FORMULAS[`${parts.slice(0, -1).join('.')}.*`];
   return formula === undefined ? missing('not computed by this version') : formula(bound, run);
 }
 
@@ -42,10 +43,11 @@ const FORMULAS: Readonly<Record<string, Formula>> = {
   'prefill.amplification': (_, run) => fromSources(run, (s) => ratio(s.compulsory + recomputed(run), s.compulsory, 'no compulsory token')),
   'tokens.compulsory': (_, run) => fromSources(run, (s) => value(s.compulsory)),
   'tokens.recomputed.total': (_, run) => fromSources(run, () => value(recomputed(run))),
-  'tokens.recomputed.routing': (_, run) => fromSources(run, (s) => value(s.routing)),
-  'tokens.recomputed.capacity': (_, run) => fromSources(run, (s) => value(s.capacity)),
-  'tokens.recomputed.ttl': (_, run) => fromSources(run, (s) => value(s.ttl)),
-  'tokens.recomputed.preempted': (_, run) => value(sum(run.workers, (w) => w.counters.recomputedTokens)),
+  'tokens.recomputed.*': (bound, run) => fromSources(run, (s) => value(s[bound.metric.name.split('.')[2] as RollUp])),
+  'tokens.recomputed.preempted': (_, run) => fromSources(run, (s) => value(s.preempted + againTokens(run))),
+  'kv.reuse.existed': (bound, run) => reuseShare(bound, run, true, true),
+  'kv.reuse.captured': (bound, run) => reuseShare(bound, run, true, false),
+  'kv.reuse.delivered': (bound, run) => reuseShare(bound, run, false, false),
   'load.imbalance': (bound, run) => busy(bound, run, (times, mean) => Math.max(...times) / mean),
   'load.cv': (bound, run) => busy(bound, run, (times, mean) => populationSd(times) / mean),
   'load.jain': (bound, run) => busy(bound, run, (times, mean) => (times.length * mean * mean) / sum(times, (x) => x * x)),
@@ -231,5 +233,19 @@ function fromSources(run: RunMeasures, formula: (s: NonNullable<RunMeasures['sou
 /** Avoidable misses of first admissions plus everything computed again after preemption. */
 function recomputed(run: RunMeasures): number {
   const s = run.sources!;
-  return s.routing + s.capacity + s.ttl + s.other + sum(run.workers, (w) => w.counters.recomputedTokens);
+  return s.existed - s.delivered + againTokens(run);
+}
+
+function againTokens(run: RunMeasures): number {
+  return sum(run.workers, (w) => w.counters.recomputedTokens);
+}
+
+/** Tokens served from a tier; `held`: and those held by the chosen worker though missed; `known`: and all others of known content. */
+function reuseShare(bound: BoundExpression, run: RunMeasures, held: boolean, known: boolean): MetricResult {
+  const { turns, causes } = run;
+  if (causes === undefined) return missing('misses were not judged');
+  return hitShare(bound, run, (t) => {
+    const delivered = turns.hitHbmTokens[t]! + turns.hitHostTokens[t]!;
+    return delivered + (known ? turns.avoidableTokens[t]! : held ? causes.heldTokens(turns.rowOf(t)) : 0);
+  });
 }

@@ -107,6 +107,27 @@ const HIT_ROWS: readonly Row[] = [
     'proportion',
     'prompt tokens found in any tier at the first admission / prompt tokens of first admissions',
   ],
+  [
+    'kv.reuse.existed',
+    '1',
+    'none',
+    'proportion',
+    'prompt tokens whose content was stored before or being computed / prompt tokens of first admissions: what a perfect cache would serve',
+  ],
+  [
+    'kv.reuse.captured',
+    '1',
+    'higher',
+    'proportion',
+    'prompt tokens whose content some tier of the chosen worker held / prompt tokens of first admissions: what routing captured',
+  ],
+  [
+    'kv.reuse.delivered',
+    '1',
+    'higher',
+    'proportion',
+    'prompt tokens that the engine served from a tier / prompt tokens of first admissions',
+  ],
   ['kv.hit.byTurn', '1', 'higher', 'proportion', 'unweighted mean over turns of the share of the prompt found in any tier'],
   ['kv.readWrite', '1', 'higher', 'ratio', 'prompt tokens served from any tier / prompt tokens written for the first time'],
 ];

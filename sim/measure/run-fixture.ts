@@ -1,8 +1,11 @@
 /** A hand-made run for tests of metrics: four turns of three sessions on four workers, one minute. */
 import type { WorkerCounters } from '../engine/worker.ts';
 import { zeroCounters } from '../engine/zero-counters.ts';
+import { causeCode } from './causes.ts';
 import type { RunMeasures, WorkerMeasures } from './run-measures.ts';
 import { DDSketch } from './sketch.ts';
+import { emptySources } from './token-sources.ts';
+import { TurnCauses } from './turn-causes.ts';
 import { SESSION_STATUS, TURN_STATUS, TurnTable } from './turn-table.ts';
 
 /** Counters that are zero but for the given ones. */
@@ -51,6 +54,19 @@ export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
   turns.dispatched(3, 30_000, 2);
   turns.admitted(3, 30_005, 1000, 0);
   turns.censorOpen();
+  const causes = new TurnCauses();
+  // Of 6000 missed tokens 2000 are avoidable, and 60 of those lay in a tier of the chosen worker.
+  for (const [turn, avoidable, held, fresh] of [
+    [0, 1000, 0, 1000],
+    [1, 440, 60, 500],
+    [3, 500, 0, 2500],
+  ] as const) {
+    turns.judged(turn, avoidable + held);
+    causes.open(turn);
+    causes.add(causeCode('tier_too_slow.onboard_declined'), held, 0, 1);
+    causes.add(causeCode('routed_elsewhere'), avoidable, 0, 0);
+    causes.add(causeCode('fresh'), fresh, 0, 0);
+  }
   const tokenGaps = new DDSketch();
   tokenGaps.addRange(20, 0, 100, 1);
   tokenGaps.addRange(200, 0, 10, 1);
@@ -86,7 +102,26 @@ export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
         hostWriteBytes: 600_000,
       }),
     ),
-    sources: { hbm: 9000, host: 5000, compulsory: 4000, routing: 1000, capacity: 500, ttl: 300, other: 200 },
+    sources: {
+      ...emptySources(),
+      prompt: 20_000,
+      hbm: 9000,
+      host: 5000,
+      compulsory: 4000,
+      inflight: 90,
+      tier: 60,
+      routing: 1000,
+      fault: 15,
+      preempted: 10,
+      dropped: 5,
+      claim: 20,
+      ttl: 300,
+      capacity: 500,
+      existed: 16_000,
+      captured: 14_060,
+      delivered: 14_000,
+    },
+    causes,
     occupancy: { hbm: 0.8, host: 0.4, active: 0.32, claimed: 0.24 },
     router: { decisions: 4, staleDecisions: 1 },
     unloaded: { turnMs: Float64Array.of(2000, 1000, 1000, 1000), sessionMs: Float64Array.of(3000, 1000, 1000) },

@@ -1,6 +1,8 @@
 /** What one replication of one arm leaves behind for its metrics: columns, counters and sketches of the measured window. */
 import type { WorkerCounters } from '../engine/worker.ts';
 import type { DDSketch } from './sketch.ts';
+import type { TokenSources } from './token-sources.ts';
+import type { TurnCauses } from './turn-causes.ts';
 import type { TurnTable } from './turn-table.ts';
 
 /** Everything the registry's formulas read. Counters and sketches hold the measured window only. */
@@ -18,7 +20,9 @@ export interface RunMeasures {
   readonly tokenGaps: DDSketch;
   readonly workers: readonly WorkerMeasures[];
   /** Causes of prompt tokens at first admissions; absent when misses were not judged. */
-  readonly sources?: TokenCauses;
+  readonly sources?: TokenSources;
+  /** The same by turn, over the whole run. */
+  readonly causes?: TurnCauses;
   /** Time-weighted used / capacity by tier. */
   readonly occupancy?: Readonly<Partial<Record<'hbm' | 'host' | 'disk' | 'remote' | 'active' | 'claimed', number>>>;
   readonly router: { readonly decisions: number; readonly staleDecisions: number };
@@ -70,17 +74,6 @@ export interface WorkerMeasures {
   readonly d2hBytesPerMs: number;
   readonly usdPerGpuHour: number;
   readonly tdpW: number;
-}
-
-/** Prompt tokens by source or cause at first admissions; they sum to the prompt tokens. */
-export interface TokenCauses {
-  readonly hbm: number;
-  readonly host: number;
-  readonly compulsory: number;
-  readonly routing: number;
-  readonly capacity: number;
-  readonly ttl: number;
-  readonly other: number;
 }
 
 /** An objective on single turns or sessions. The bound is in registry units. */

@@ -174,6 +174,12 @@ export class TurnTable {
 
   // ---- when it is over ------------------------------------------------------------------------------------------------------
 
+  /** Row that the turn at position `k` of the columns had while the run went on: what other tables of turns are indexed by. */
+  rowOf(k: number): number {
+    if (this.#order === null) void this.turn;
+    return this.#order![k]!;
+  }
+
   /** Turn id of each row. */
   get turn(): Int32Array {
     return this.#column('turn', this.#turn, Int32Array, 0);

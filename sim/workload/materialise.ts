@@ -2,7 +2,7 @@
  * From a trace to the workload of one replication: which sessions are played, when they start, and where they are entered.
  * Nothing is drawn later: successors of closed slots are keyed by (slot, j). Source: trace specification 7, experiments 3.1, 3.2.
  */
-import { BranchTable } from '../../control/blocks.ts';
+import { BRANCH_SESSION, BranchTable } from '../../control/blocks.ts';
 import { UserError } from '../../control/user-error.ts';
 import type { Trace } from '../../traces/columns.ts';
 import { Stream, streamKey } from '../kernel/draw.ts';
@@ -209,7 +209,7 @@ class TraceWorkload implements Workload {
     const from = this.#templates.branches;
     const base = branches.count;
     for (let row = template.branchFrom; row < template.branchTo; row++)
-      branches.add(resolvedBranch(from.parent[row]!, base), from.attach[row]!, from.length[row]!);
+      branches.add(resolvedBranch(from.parent[row]!, base), from.attach[row]!, from.length[row]!, BRANCH_SESSION);
     return base;
   }
 

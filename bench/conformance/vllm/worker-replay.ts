@@ -54,6 +54,12 @@ class Diary implements WorkerSink {
     this.admissions.push({ tMs, what: [id, hitHbmTokens, first ? 'new' : 'res'] });
   }
 
+  matched(): void {}
+
+  removed(): boolean {
+    return true;
+  }
+
   preempted(id: number, tMs: number): void {
     this.preemptions.push({ tMs, what: [id] });
   }

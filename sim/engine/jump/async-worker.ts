@@ -127,6 +127,7 @@ export class AsyncJumpWorker extends JumpWorker {
   protected override complete(tMs: number): void {
     const { scheduler } = this;
     const isRun = this.phase === RUN;
+    this.pool.expire(tMs, false);
     if (isRun) {
       this.count();
       this.measure(scheduler.second!);

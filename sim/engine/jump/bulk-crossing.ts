@@ -16,6 +16,11 @@ import { NONE } from './segment-columns.ts';
 export class BulkCrossing {
   /** Of the last {@link cross}: step after the last one that took or entered a block, counted from its first; 0 = none did. */
   crossed = 0;
+  /** Phase of the first step; the step that {@link stepOf} stands at, and the blocks taken before and up to it. */
+  private first = 0;
+  private step = -1;
+  private counted = 0;
+  private next = 0;
   private readonly slots: RequestSlots;
   private readonly decode: DecodeSet;
   private readonly pool: HbmPool;
@@ -31,6 +36,22 @@ export class BulkCrossing {
     this.enabled = enabled;
   }
 
+  /** Step, counted from the first of the last {@link cross}, that takes the n-th block. Cheapest in the order of n. */
+  stepOf(n: number): number {
+    const { blockTokens, phaseCount } = this.decode;
+    if (n < this.counted) {
+      this.step = -1;
+      this.counted = 0;
+      this.next = 0;
+    }
+    while (n >= this.next) {
+      this.step++;
+      this.counted = this.next;
+      this.next += phaseCount[(this.first + this.step) % blockTokens]!;
+    }
+    return this.step;
+  }
+
   /** Takes the effects of up to `steps` steps and advances the decode set by them. Returns how many. Cost O(block crossings). */
   cross(steps: number): number {
     const { decode, pool } = this;
@@ -38,6 +59,10 @@ export class BulkCrossing {
     if (!this.enabled || decode.sharedWriters > 0 || pool.copyBlocks > 0 || pool.nextExpiryMs !== Infinity) return 0;
     const { blockTokens, phaseCount, phaseHead, lag } = decode;
     const first = decode.iter % blockTokens;
+    this.first = first;
+    this.step = -1;
+    this.counted = 0;
+    this.next = 0;
     let entered = 0;
     let done = 0;
     let phase = lag === 0 ? first : (first + blockTokens - 1) % blockTokens;

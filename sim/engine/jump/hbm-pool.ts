@@ -8,7 +8,7 @@
  * refresh, merge or eviction made stale are recognised and skipped.
  * Source: engine specification 4.7, retention specification 4.1 and 7, worker port (claims).
  */
-import { DOOMED, DUE, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, pathBranch, pathLimit, SOFT } from './segment-columns.ts';
+import { DOOMED, DROPS, DUE, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, pathBranch, pathLimit, SOFT, WORN } from './segment-columns.ts';
 import { SegmentPool } from './segment-pool.ts';
 
 /** What a claim asks for. */
@@ -28,6 +28,7 @@ export class HbmPool extends SegmentPool {
   private heapSegment = new Int32Array(16);
   private heapGeneration = new Int32Array(16);
   private heapSize = 0;
+  private garbageReason = 0;
 
   /** Earliest deadline of a live claim; Infinity if none. */
   get nextExpiryMs(): number {
@@ -42,8 +43,13 @@ export class HbmPool extends SegmentPool {
     return this.mark_(branch, first, last, terms);
   }
 
-  /** Releases the resident copies of blocks [first, last) of a chain to class 0. Returns the number of distinct blocks. */
-  demote(branch: number, first: number, last: number): number {
+  /**
+   * Releases the resident copies of blocks [first, last) of a chain to class 0; `reason` = what their eviction will be told as (REMOVAL).
+   * Returns the number of distinct blocks.
+   */
+  demote(branch: number, first: number, last: number, reason: number): number {
+    this.addClaimColumns();
+    this.garbageReason = reason;
     return this.mark_(branch, first, last, null);
   }
 
@@ -75,8 +81,10 @@ export class HbmPool extends SegmentPool {
       if (this.from[s]! < low) s = this.split(s, low);
       if (this.to[s]! > high) this.split(s, high);
       blocks += this.to[s]! - this.from[s]!;
-      if (terms === null) this.remark(s, GARBAGE);
-      else this.setClaim(s, terms);
+      if (terms === null) {
+        this.drop[s >> 4] = this.garbageReason;
+        this.remark(s, GARBAGE);
+      } else this.setClaim(s, terms);
       const prev = this.prev[s]!;
       if (this.tag[s] === 0 && prev !== NONE) {
         const end = this.to[s]!;
@@ -103,7 +111,7 @@ export class HbmPool extends SegmentPool {
     this.until[s >> 4] = until;
     this.refresh[s >> 4] = terms.refreshMs;
     this.holder[s] = terms.session;
-    this.drop[s >> 4] = terms.drop ? 1 : 0;
+    this.drop[s >> 4] = terms.drop ? DROPS : 0;
     this.mark[s] = mark;
     if (this.ref[s] === 0) this.insertByDeadline(mark, s);
     this.push(until, s);
@@ -120,7 +128,9 @@ export class HbmPool extends SegmentPool {
   protected override hitMarked(s: number, nowMs: number): void {
     const mark = this.mark[s]!;
     if (mark === GARBAGE) this.mark[s] = 0;
-    else if ((mark === SOFT || mark === LEASE) && nowMs + this.refresh[s >> 4]! > this.until[s >> 4]!) {
+    else if (mark !== SOFT && mark !== LEASE) return;
+    else if (this.refresh[s >> 4] === 0) this.drop[s >> 4]! |= WORN;
+    else if (nowMs + this.refresh[s >> 4]! > this.until[s >> 4]!) {
       this.until[s >> 4] = nowMs + this.refresh[s >> 4]!;
       this.push(this.until[s >> 4]!, s);
     }
@@ -150,7 +160,7 @@ export class HbmPool extends SegmentPool {
       this.pop();
       this.totals.claimsExpired += this.to[s]! - this.from[s]!;
       this.touched++;
-      if (this.drop[s >> 4] === 0) {
+      if ((this.drop[s >> 4]! & DROPS) === 0) {
         this.remark(s, 0);
         this.mergeAround(s);
       } else if (this.ref[s]! > 0) this.mark[s] = DOOMED;
@@ -159,15 +169,19 @@ export class HbmPool extends SegmentPool {
         dropped = true;
       }
     }
+    if (!dropped) return false;
+    const { atMs } = this.outbox;
+    this.outbox.at(until);
     // What is due now stands at the old end of the two lists; a drop may cut another due segment in two.
-    while (dropped) {
+    for (;;) {
       const soft = this.dueHead(SOFT);
       const lease = this.dueHead(LEASE);
       if (soft === NONE && lease === NONE) break;
       const s = soft === NONE || (lease !== NONE && this.seq[lease >> 1]! < this.seq[soft >> 1]!) ? lease : soft;
       this.forget(s, this.to[s]! - this.from[s]!);
     }
-    return dropped;
+    this.outbox.at(atMs);
+    return true;
   }
 
   private dueHead(list: number): number {

@@ -9,6 +9,7 @@
  * Source: engine specification 4.3, 4.5.
  */
 import type { BranchTable } from '../../../control/blocks.ts';
+import { REMOVAL } from '../removal.ts';
 import type { WorkerCounters } from '../worker.ts';
 import type { KvOutbox } from './kv-outbox.ts';
 import { NONE, ORDINARY, pathBranch, pathLimit, SegmentColumns, WRITING } from './segment-columns.ts';
@@ -237,19 +238,26 @@ export class HostPool extends SegmentColumns {
       this.remove(s);
       this.unlink(this.chains, s);
       this.dispose(s);
-      this.outbox.removed(1, branch, from, to);
+      this.outbox.removed(1, branch, from, to, REMOVAL.capacity);
       return to - from;
     }
     this.listed[ORDINARY]! -= n;
     this.seq[s >> 1]! += n;
     if (this.up[s] === 0) {
       this.to[s] = to - n;
-      this.outbox.removed(1, branch, to - n, to);
+      this.outbox.removed(1, branch, to - n, to, REMOVAL.capacity);
     } else {
       this.from[s] = from + n;
-      this.outbox.removed(1, branch, from, from + n);
+      this.outbox.removed(1, branch, from, from + n, REMOVAL.capacity);
     }
     return n;
+  }
+
+  /** Tells that all readable content is gone. Cost O(segments). */
+  loseAll(reason: number): void {
+    for (let s = this.oldest[ORDINARY]!; s !== NONE; s = this.younger[s]!) {
+      if (this.mark[s] !== WRITING) this.outbox.lost(1, this.branch[s]!, this.from[s]!, this.to[s]!, reason);
+    }
   }
 
   /**

@@ -12,13 +12,16 @@
 import type { BranchId } from '../../../control/blocks.ts';
 import { KV_CLEARED, type KvAction } from '../../../control/ports.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
+import { REMOVAL } from '../removal.ts';
 import { createStepBatch, type Regime } from '../step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts } from '../worker.ts';
 import { zeroCounters } from '../zero-counters.ts';
 import { BY_SEQS, NOT_BLOCKED } from './blocked.ts';
 import { DecodeRun } from './decode-run.ts';
+import { endAll } from './end-all.ts';
 import { EngineMemory } from './engine-memory.ts';
 import { fillBatch } from './fill-batch.ts';
+import { fillLoad } from './fill-load.ts';
 import { HbmPool } from './hbm-pool.ts';
 import { HostTraffic, STORE } from './host-traffic.ts';
 import { IntMap } from './int-map.ts';
@@ -63,6 +66,8 @@ export class JumpWorker implements Worker {
   protected scheduler: Scheduler;
   protected host: HostTraffic | null;
   protected completion: StepCompletion;
+  /** First of the steps that are taken at once. */
+  protected bulkFrom = 0;
   /** Step of the run whose end publishes the queued events. */
   protected eventStep = 0;
   protected phase = IDLE;
@@ -89,6 +94,7 @@ export class JumpWorker implements Worker {
     this.lazyEvents = parts.lazyEvents ?? NEVER;
     this.ledger = new StepLedger(this.counters, parts.sink);
     this.outbox = new KvOutbox(parts.branches, parts.index, parts.sink, parts.lazyEvents !== undefined);
+    this.outbox.clock = (n) => this.run.endMs(this.bulkFrom + this.scheduler.bulk.stepOf(n));
     this.pool = this.newPool();
     this.scheduler = this.newScheduler();
     this.host = this.newHost();
@@ -236,16 +242,9 @@ export class JumpWorker implements Worker {
   }
 
   loadView(_tMs: number, view: LoadView): void {
-    const { pool, scheduler, run } = this;
+    const { run } = this;
     if (this.phase === RUN) this.count();
-    view.running = scheduler.running.count;
-    view.waiting = scheduler.waiting.count + scheduler.holding.count;
-    view.kvReferencedBlocks = pool.usable - pool.free;
-    view.kvCachedBlocks = pool.cached;
-    view.kvClaimedBlocks = pool.claimed;
-    view.kvUsableBlocks = pool.usable;
-    view.hostUsedBlocks = this.host === null ? 0 : this.host.tier.filled;
-    view.hostBlocks = this.config.hostBlocks;
+    fillLoad(view, this.scheduler, this.host, this.config);
     view.stepEndsMs = !this.inFlight ? NEVER : this.phase === STEP ? this.endMs : run.endMs(run.ended + 1);
   }
 
@@ -254,8 +253,11 @@ export class JumpWorker implements Worker {
   }
 
   hostBlocks(branch: BranchId, depthBlocks: number, fromBlocks: number): number {
-    if (this.host === null || fromBlocks >= depthBlocks) return 0;
-    return this.host.tier.continuation(branch, depthBlocks, fromBlocks);
+    return this.host === null || fromBlocks >= depthBlocks ? 0 : this.host.tier.continuation(branch, depthBlocks, fromBlocks);
+  }
+
+  markHeld(tier: 0 | 1, branch: BranchId, from: number, to: number, out: Uint8Array, at: number, value: number): void {
+    (tier === 0 ? this.pool : this.host?.tier)?.markHeld(branch, from, to, out, at, value);
   }
 
   check(deep: boolean): void {
@@ -263,14 +265,13 @@ export class JumpWorker implements Worker {
     if (scheduler.requests !== this.ids.size) throw new Error(`E4: ${scheduler.requests} in queues, ${this.ids.size} alive`);
     if (scheduler.running.count > this.config.maxSeqs) throw new Error(`E7: ${scheduler.running.count} running`);
     if (pool.free < 0 || pool.hashless < 0 || pool.free > pool.usable) throw new Error(`E1: ${pool.free} free of ${pool.usable}`);
-    if (!deep) return;
-    pool.check();
-    this.host?.tier.check();
+    if (deep) pool.check();
+    if (deep) this.host?.tier.check();
   }
 
   /** Bytes of block structures, HBM and host. */
   get kvBytes(): number {
-    return this.pool.bytes + (this.host === null ? 0 : this.host.tier.bytes);
+    return this.pool.bytes + (this.host?.tier.bytes ?? 0);
   }
 
   /** Steps that were scheduled and have not ended; 0 in a run. */
@@ -431,6 +432,9 @@ export class JumpWorker implements Worker {
     const merged = this.lazyEvents === NEVER ? 0 : Math.min(wanted, run.stepsBy(oldMs));
     for (;;) {
       if (k < merged) {
+        this.bulkFrom = k;
+        outbox.sinceMs = run.endMs(k);
+        outbox.atMs = run.endMs(merged - 1);
         const done = scheduler.bulk.cross(merged - k);
         if (outbox.count > 0 && scheduler.bulk.crossed > 0) this.eventStep = k + scheduler.bulk.crossed;
         k += done;
@@ -442,6 +446,7 @@ export class JumpWorker implements Worker {
       const startMs = run.endMs(k);
       this.crossingMs = startMs;
       pool.expire(startMs, false);
+      outbox.at(startMs);
       decode.iter += quiet;
       scheduler.crossDecode();
       if (outbox.count > 0) this.eventStep = k + 1;
@@ -459,6 +464,7 @@ export class JumpWorker implements Worker {
     const { decode } = scheduler;
     if (run.scheduled !== ended || decode.phaseCount[decode.completing] === 0) return;
     const atMs = run.endMs(ended);
+    outbox.at(atMs);
     this.completion.offerInRun(atMs);
     if (outbox.count > 0) this.eventStep = ended;
   }
@@ -496,6 +502,7 @@ export class JumpWorker implements Worker {
   /** The step in flight, or the last one of the run, ends. */
   protected complete(tMs: number): void {
     const { scheduler } = this;
+    this.pool.expire(tMs, false);
     if (this.phase === RUN) {
       this.count();
       this.completion.runEnd(tMs);
@@ -512,23 +519,13 @@ export class JumpWorker implements Worker {
   /** Crash, or the end of a drain: everything that lives here ends, the tiers are gone. */
   protected stop(tMs: number, status: EndStatus, reason: string): void {
     const { scheduler, ids } = this;
-    const { slots } = scheduler;
     this.host?.cancelAll(tMs);
     if (this.phase === RUN) this.cut(tMs);
-    const lag = this.outstanding;
-    const live: number[] = [];
-    ids.forEach((_id, s) => {
-      live.push(s);
-    });
-    live.sort((a, b) => slots.id[a]! - slots.id[b]!);
-    for (const s of live) {
-      if (scheduler.decode.has(s)) scheduler.leaveDecode(s, lag, 0);
-      const out = slots.ending[s] === PREFILL_ONLY ? 0 : slots.out[s]!;
-      this.parts.sink.ended(slots.id[s]!, tMs, status, out, reason);
-    }
-    ids.clear();
+    endAll(ids, scheduler, this.outstanding, tMs, status, reason, this.parts.sink);
+    this.pool.loseAll(REMOVAL.lost);
+    this.host?.tier.loseAll(REMOVAL.lost);
     this.outbox.startEpoch(this.epoch);
-    slots.disposeOf(this.index);
+    scheduler.slots.disposeOf(this.index);
     this.pool.retire();
     this.host?.tier.retire();
     this.pool = this.newPool();
@@ -553,6 +550,7 @@ export class JumpWorker implements Worker {
     if (tMs < this.nowMs) throw new Error(`worker ${this.index}: time goes back from ${this.nowMs} to ${tMs}`);
     if (this.phase < STEP && scheduler.waiting.count + scheduler.holding.count > 0) this.counters.waitingMs += tMs - this.nowMs;
     this.nowMs = tMs;
+    this.outbox.at(tMs);
   }
 
   /** Steps of the run up to its next own effect. */

@@ -153,6 +153,7 @@ function agentRequests(load: JumpLoad, count: number, branches: BranchTable): En
 }
 
 class DeafSink implements WorkerSink {
+  matched(): void {}
   admitted(): void {}
   restoring(): void {}
   firstToken(): void {}
@@ -162,6 +163,9 @@ class DeafSink implements WorkerSink {
   kvEvents(): void {}
   settled(): void {}
   claimBroken(): void {}
+  removed(): boolean {
+    return true;
+  }
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

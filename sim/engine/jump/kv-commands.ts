@@ -2,6 +2,7 @@
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
 import { isSupported, outcomeOf } from '../action-outcome.ts';
+import { releaseReason } from '../removal.ts';
 import type { HbmPool } from './hbm-pool.ts';
 import type { HostTraffic } from './host-traffic.ts';
 import { LEASE, SOFT } from './segment-columns.ts';
@@ -25,7 +26,7 @@ export function executeCommand(action: KvAction, tMs: number, scene: CommandScen
   if (verb === 'pin' && !(action.untilMs >= tMs && action.untilMs < Number.POSITIVE_INFINITY)) return rejected('invalid');
   if (scene.isDown) return rejected('down');
   if (!isSupported(action)) return rejected('unsupported');
-  if (verb === 'demote') return outcomeOf(pool.demote(branch, fromBlocks, toBlocks), requestedBlocks);
+  if (verb === 'demote') return outcomeOf(pool.demote(branch, fromBlocks, toBlocks, releaseReason(action.why)), requestedBlocks);
   if (verb === 'prefetch') return scene.host === null ? rejected('unsupported') : scene.host.prefetch(action, tMs);
   const blocks = pool.claim(branch, fromBlocks, toBlocks, {
     mark: action.hardness === 'lease' ? LEASE : SOFT,

@@ -12,6 +12,12 @@ export class KvOutbox {
   private readonly worker: number;
   private readonly sink: WorkerSink;
   private readonly dropsPrivate: boolean;
+  /** When blocks are removed that are removed now: not before `sinceMs`, not after `atMs`. */
+  sinceMs = 0;
+  atMs = 0;
+  /** Where the two differ: time at which the n-th block of the allocation under way is taken, and how many were before this removal. */
+  clock: (n: number) => number = () => this.atMs;
+  taken = 0;
   private epoch = 0;
   private seq = 0;
 
@@ -42,8 +48,15 @@ export class KvOutbox {
     batch.push(KV_STORED, tier, branch, from, to);
   }
 
-  removed(tier: Tier, branch: number, from: number, to: number): void {
-    if (this.dropsPrivate && (this.branches.flags[branch]! & BRANCH_PRIVATE) !== 0) return;
+  /** What follows happens at this time. */
+  at(tMs: number): void {
+    this.sinceMs = tMs;
+    this.atMs = tMs;
+  }
+
+  removed(tier: Tier, branch: number, from: number, to: number, reason: number): void {
+    if ((this.branches.flags[branch]! & BRANCH_PRIVATE) === 0) this.lost(tier, branch, from, to, reason);
+    else if (this.dropsPrivate) return;
     const { batch } = this;
     this.urgent = true;
     const last = batch.count - 1;
@@ -58,6 +71,17 @@ export class KvOutbox {
       }
     }
     batch.push(KV_REMOVED, tier, branch, from, to);
+  }
+
+  /** Copies that vanish without an event of their own. */
+  lost(tier: Tier, branch: number, from: number, to: number, reason: number): void {
+    if ((this.branches.flags[branch]! & BRANCH_PRIVATE) !== 0) return;
+    const { worker, sink } = this;
+    if (sink.removed(worker, tier, branch, from, to, this.sinceMs, this.atMs, reason)) return;
+    for (let x = to - 1; x >= from; x--) {
+      const tMs = this.clock(this.taken + to - 1 - x);
+      sink.removed(worker, tier, branch, x, x + 1, tMs, tMs, reason);
+    }
   }
 
   /** Sends what is queued, if anything, as one batch. The batch is reused after the call. */

@@ -439,6 +439,7 @@ export class Scheduler {
       return;
     }
     this.waiting.remove(s);
+    if (slots.preemptions[s] === 0) this.sink.matched(slots.id[s]!, this.nowMs, hit, below);
     pool.touch(slots.leaf[s]!, hit, this.nowMs);
     const held = Math.ceil((start + n) / this.bs);
     if (held > hit) pool.take(held - hit);

@@ -32,6 +32,9 @@ export const DOOMED = 5;
 export const DUE = 6;
 /** `mark` of a segment of the host tier that is being written by the transfer job `holder`. */
 export const WRITING = 7;
+/** Bits of `drop`: content goes at the deadline; a hit that did not refresh the claim came after its grant. */
+export const DROPS = 1;
+export const WORN = 2;
 /** `list` of a segment that is in no list (referenced). */
 export const IN_USE = 255;
 
@@ -203,6 +206,7 @@ export class SegmentColumns extends SegmentViews implements StoreUser {
     this.to[s] = at;
     const list = this.list[s]!;
     if (list !== IN_USE) {
+      if (list === EXPIRED) this.drop[deep >> 4] = this.drop[s >> 4]!;
       this.listed[list]! -= this.to[deep]! - at;
       if (this.up[s] === 0) {
         this.seq[deep >> 1] = this.seq[s >> 1]!;
@@ -220,7 +224,10 @@ export class SegmentColumns extends SegmentViews implements StoreUser {
   protected copyMark(source: number, target: number): void {
     const mark = this.mark[source]!;
     this.mark[target] = mark;
-    if (mark === GARBAGE) return;
+    if (mark === GARBAGE) {
+      this.drop[target >> 4] = this.drop[source >> 4]!;
+      return;
+    }
     this.holder[target] = this.holder[source]!;
     if (mark === WRITING) return;
     this.until[target >> 4] = this.until[source >> 4]!;
@@ -233,7 +240,7 @@ export class SegmentColumns extends SegmentViews implements StoreUser {
     const deep = this.next[s]!;
     if (deep === NONE || this.from[deep] !== this.to[s] || this.ref[deep] !== this.ref[s] || !this.sameClaim(s, deep)) return;
     const list = this.list[s]!;
-    if (list !== this.list[deep]) return;
+    if (list !== this.list[deep] || (list === EXPIRED && this.drop[s >> 4] !== this.drop[deep >> 4])) return;
     if (list !== IN_USE) {
       const up = this.up[s]!;
       if (up !== this.up[deep]) return;
@@ -250,6 +257,7 @@ export class SegmentColumns extends SegmentViews implements StoreUser {
 
   protected sameClaim(a: number, b: number): boolean {
     if (this.mark[a] !== this.mark[b] || this.mark[a]! >= DUE) return false;
+    if (this.mark[a] === GARBAGE) return this.drop[a >> 4] === this.drop[b >> 4];
     return (
       (this.mark[a] !== SOFT && this.mark[a] !== LEASE) ||
       (this.until[a >> 4] === this.until[b >> 4] &&
@@ -257,5 +265,14 @@ export class SegmentColumns extends SegmentViews implements StoreUser {
         this.refresh[a >> 4] === this.refresh[b >> 4] &&
         this.drop[a >> 4] === this.drop[b >> 4])
     );
+  }
+
+  /** Marks which own blocks [from, to) of a branch are here and readable: `out[at + x - from] = value`. Cost O(segments of the branch). */
+  markHeld(branch: number, from: number, to: number, out: Uint8Array, at: number, value: number): void {
+    const shift = at - from;
+    for (let s = this.chains.get(branch); s !== NONE && this.from[s]! < to; s = this.next[s]!) {
+      if (this.to[s]! <= from || this.mark[s] === WRITING) continue;
+      out.fill(value, shift + Math.max(from, this.from[s]!), shift + Math.min(to, this.to[s]!));
+    }
   }
 }

@@ -9,9 +9,24 @@
  * Source: engine specification 2.2-2.4, 2.9; retention specification 4.1.
  */
 import type { BranchTable } from '../../../control/blocks.ts';
+import { REMOVAL } from '../removal.ts';
 import type { WorkerCounters } from '../worker.ts';
 import type { KvOutbox } from './kv-outbox.ts';
-import { DOOMED, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, ORDINARY, pathBranch, pathLimit, SegmentColumns, SOFT } from './segment-columns.ts';
+import {
+  DOOMED,
+  DUE,
+  EXPIRED,
+  GARBAGE,
+  IN_USE,
+  LEASE,
+  NONE,
+  ORDINARY,
+  pathBranch,
+  pathLimit,
+  SegmentColumns,
+  SOFT,
+  WORN,
+} from './segment-columns.ts';
 import type { SegmentStore } from './segment-store.ts';
 
 /** Told about claims that had to give way. */
@@ -40,7 +55,7 @@ export class SegmentPool extends SegmentColumns {
   watcher: ClaimWatcher | null = null;
   readonly usable: number;
   protected readonly totals: PoolTotals;
-  private readonly outbox: KvOutbox;
+  protected readonly outbox: KvOutbox;
 
   constructor(branches: BranchTable, usable: number, outbox: KvOutbox, totals: PoolTotals, store: SegmentStore) {
     super(branches, store);
@@ -129,6 +144,7 @@ export class SegmentPool extends SegmentColumns {
       this.hashless -= n;
       return;
     }
+    this.outbox.taken = this.hashless;
     this.evict(n - this.hashless);
     this.hashless = 0;
   }
@@ -364,7 +380,9 @@ export class SegmentPool extends SegmentColumns {
         this.totals.claimsBroken += Math.min(length, n);
         broken += Math.min(length, n);
       }
-      n -= this.evictFrom(s, n);
+      const gone = this.evictFrom(s, n);
+      n -= gone;
+      this.outbox.taken += gone;
     }
     if (broken > 0 && this.watcher !== null) this.watcher.broken(session, broken);
   }
@@ -376,6 +394,7 @@ export class SegmentPool extends SegmentColumns {
     const to = this.to[s]!;
     const branch = this.branch[s]!;
     const length = to - from;
+    const reason = this.list[s] === ORDINARY ? REMOVAL.capacity : this.removalReason(s);
     const copy = this.tag[s] !== 0;
     if (copy) this.copyBlocks -= Math.min(length, n);
     let low = from;
@@ -390,9 +409,27 @@ export class SegmentPool extends SegmentColumns {
       low = to - n;
       this.to[s] = low;
     }
-    this.outbox.removed(0, branch, low, to);
+    this.outbox.removed(0, branch, low, to, reason);
     if (!copy && this.copyBlocks > 0) this.promote(branch, low, to);
     return n;
+  }
+
+  /** Why the content of a segment goes, if it is not an ordinary victim. */
+  private removalReason(s: number): number {
+    const mark = this.mark[s]!;
+    if (mark === DUE || mark === DOOMED) return REMOVAL.deadline;
+    if (mark === GARBAGE) return this.drop[s >> 4]!;
+    if (this.list[s] === EXPIRED) return (this.drop[s >> 4]! & WORN) === 0 ? REMOVAL.afterClaim : REMOVAL.capacity;
+    return REMOVAL.claimBroken;
+  }
+
+  /** Tells that all content is gone. Cost O(segments). */
+  loseAll(reason: number): void {
+    for (const map of [this.chains, this.copies]) {
+      map.forEach((branch, first) => {
+        for (let s = first; s !== NONE; s = this.next[s]!) this.outbox.lost(0, branch, this.from[s]!, this.to[s]!, reason);
+      });
+    }
   }
 
   /** Lets the oldest remaining copies of evicted primary blocks take their place. */
@@ -414,9 +451,10 @@ export class SegmentPool extends SegmentColumns {
     }
   }
 
-  /** Empties the cache if nothing is referenced (vLLM reset_prefix_cache); emits nothing. Returns whether it did. Cost O(segments). */
+  /** Empties the cache if nothing is referenced (vLLM reset_prefix_cache); emits no event. Returns whether it did. Cost O(segments). */
   reset(): boolean {
     if (this.free < this.usable) return false;
+    this.loseAll(REMOVAL.cleared);
     for (const list of [ORDINARY, EXPIRED, GARBAGE, SOFT, LEASE]) {
       for (let s = this.oldest[list]!; s !== NONE; s = this.oldest[list]!) {
         this.remove(s);

@@ -45,7 +45,10 @@ export class SegmentViews {
   generation = this.branch;
   /** Release number of the oldest block, valid while idle; at s >> 1. */
   seq = new Float64Array(0);
-  /** Of a live claim, at s >> 4: deadline, refresh interval (0 = none), 1 = drop at the deadline. */
+  /**
+   * Of a live claim, at s >> 4: deadline, refresh interval (0 = none), bits DROPS and WORN. An expired segment keeps the bits; of garbage
+   * `drop` is the code of REMOVAL that its eviction will have.
+   */
   until = this.seq;
   refresh = this.seq;
   drop = new Uint8Array(0);

@@ -31,6 +31,7 @@ const claim = (facts: Partial<Claim> = {}): Claim => ({
   untilMs: 100,
   refreshMs: undefined,
   drop: false,
+  worn: false,
   ...facts,
 });
 

@@ -3,6 +3,7 @@
  * Source: engine specification 2.2, 2.3, 2.11 and 4.7; claims as in the port (worker.ts). Plain on purpose: the jumping engine is
  * held equal to this.
  */
+import { REMOVAL } from '../removal.ts';
 import type { WorkerCounters } from '../worker.ts';
 import { FreeQueue } from './free-queue.ts';
 
@@ -20,6 +21,8 @@ export interface Claim {
   readonly untilMs: number;
   readonly refreshMs: number | undefined;
   readonly drop: boolean;
+  /** A hit that did not refresh it came after its grant. */
+  readonly worn: boolean;
 }
 
 /** Counters a pool keeps. */
@@ -36,8 +39,8 @@ export interface BlockPoolOptions {
   readonly appendHashless: boolean;
   /** A copy entered the cache. `parent` = key of the block before it, -1 at the root. */
   stored(key: BlockKey, parent: BlockKey): void;
-  /** A copy left the cache. */
-  removed(key: BlockKey): void;
+  /** A copy left the cache; `reason` = code of REMOVAL. */
+  removed(key: BlockKey, reason: number): void;
   /** Totals this pool adds to. */
   readonly totals: PoolTotals;
   /** An allocation broke the claims of `blocks` copies in a row that belong to `session`. */
@@ -58,8 +61,10 @@ export class BlockPool {
   readonly copies = new Map<BlockKey, number[]>();
   /** Live claims per block. */
   readonly claims = new Map<number, Claim>();
-  /** Copies released by `demote`: class 0. */
-  readonly garbage = new Set<number>();
+  /** Copies released by `demote`: class 0, with the reason that their eviction will have. */
+  readonly garbage = new Map<number, number>();
+  /** Idle copies whose claim ended, granted or refreshed at or after their last access. */
+  readonly afterClaim = new Set<number>();
   /** Referenced copies that lose their content when released. */
   readonly dropAtRelease = new Set<number>();
   /** Distinct blocks with a reference. */
@@ -106,10 +111,11 @@ export class BlockPool {
       }
       this.refs[block]!++;
       this.garbage.delete(block);
+      this.afterClaim.delete(block);
       const claim = this.claims.get(block);
-      if (claim?.refreshMs !== undefined) {
-        this.#setClaim(block, { ...claim, untilMs: Math.max(claim.untilMs, nowMs + claim.refreshMs) });
-      }
+      if (claim === undefined) continue;
+      if (claim.refreshMs === undefined || claim.refreshMs === 0) this.claims.set(block, { ...claim, worn: true });
+      else this.#setClaim(block, { ...claim, untilMs: Math.max(claim.untilMs, nowMs + claim.refreshMs) });
     }
   }
 
@@ -133,7 +139,7 @@ export class BlockPool {
       }
       this.queue.remove(block);
       if (this.keys[block] !== NO_KEY) {
-        this.#forget(block);
+        this.#forget(block, this.#evictionReason(block));
         this.#options.totals.hbmEvictedBlocks++;
       }
       this.refs[block] = 1;
@@ -156,7 +162,7 @@ export class BlockPool {
       if (this.refs[block]! > 0) continue;
       this.referenced--;
       if (this.dropAtRelease.has(block)) {
-        this.#forget(block);
+        this.#forget(block, REMOVAL.deadline);
         this.#options.totals.hbmExpiredBlocks++;
       }
       if (this.keys[block] === NO_KEY) hashless.push(block);
@@ -187,6 +193,7 @@ export class BlockPool {
     this.copies.clear();
     this.claims.clear();
     this.garbage.clear();
+    this.afterClaim.clear();
     this.cached = 0;
     this.#earliestKnown = false;
     return true;
@@ -197,6 +204,7 @@ export class BlockPool {
     const old = this.claims.get(block);
     this.dropAtRelease.delete(block);
     this.garbage.delete(block);
+    this.afterClaim.delete(block);
     if (old === undefined || mode === 'replace') this.#setClaim(block, claim);
     else if (mode === 'max') {
       const victimClass = Math.max(old.victimClass, claim.victimClass) as 3 | 4;
@@ -205,10 +213,11 @@ export class BlockPool {
   }
 
   /** Releases a copy to class 0. */
-  demote(block: number): void {
+  demote(block: number, reason: number = REMOVAL.released): void {
     this.#endClaim(block);
     this.dropAtRelease.delete(block);
-    this.garbage.add(block);
+    this.afterClaim.delete(block);
+    this.garbage.set(block, reason);
   }
 
   /** Earliest deadline of a live claim; Infinity if none. */
@@ -230,10 +239,11 @@ export class BlockPool {
     for (const [block, claim] of due) {
       this.#endClaim(block);
       if (claim.drop && this.refs[block]! > 0) this.dropAtRelease.add(block);
+      if (!claim.worn && this.refs[block] === 0) this.afterClaim.add(block);
     }
     const dropped = this.queue.toArray().filter((block) => due.get(block)?.drop === true);
     for (const block of dropped) {
-      this.#forget(block);
+      this.#forget(block, REMOVAL.deadline);
       this.#options.totals.hbmExpiredBlocks++;
       this.queue.remove(block);
       this.queue.prepend(block);
@@ -272,8 +282,19 @@ export class BlockPool {
     return best;
   }
 
+  /** Tells that all content is gone. */
+  loseAll(reason: number): void {
+    for (const key of this.keys) if (key !== NO_KEY) this.#options.removed(key, reason);
+  }
+
+  /** What an allocation that takes an idle copy is told as. */
+  #evictionReason(block: number): number {
+    if (this.claims.has(block)) return REMOVAL.claimBroken;
+    return this.garbage.get(block) ?? (this.afterClaim.has(block) ? REMOVAL.afterClaim : REMOVAL.capacity);
+  }
+
   /** Takes the content of a block away. */
-  #forget(block: number): void {
+  #forget(block: number, reason: number): void {
     const key = this.keys[block]!;
     const copies = this.copies.get(key)!;
     copies.splice(copies.indexOf(block), 1);
@@ -281,9 +302,10 @@ export class BlockPool {
     this.keys[block] = NO_KEY;
     this.cached--;
     this.garbage.delete(block);
+    this.afterClaim.delete(block);
     this.dropAtRelease.delete(block);
     this.#endClaim(block);
-    this.#options.removed(key);
+    this.#options.removed(key, reason);
   }
 
   #setClaim(block: number, claim: Claim): void {

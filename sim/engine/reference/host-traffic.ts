@@ -49,6 +49,8 @@ export interface HostTrafficParts {
   readonly sink: WorkerSink;
   readonly counters: WorkerCounters;
   readonly events: KvEventLog;
+  /** A readable copy left the host tier. */
+  removed(key: BlockKey): void;
   readonly pool: BlockPool;
 }
 
@@ -62,8 +64,8 @@ export class HostTraffic {
 
   constructor(parts: HostTrafficParts) {
     this.#parts = parts;
-    const { config, events, counters } = parts;
-    this.tier = new HostTier(config.hostBlocks, config.storeThreshold, counters, (key) => events.removed(1, key));
+    const { config, counters } = parts;
+    this.tier = new HostTier(config.hostBlocks, config.storeThreshold, counters, parts.removed);
   }
 
   get inFlight(): number {

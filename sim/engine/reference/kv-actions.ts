@@ -2,6 +2,7 @@
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
 import { isSupported, outcomeOf } from '../action-outcome.ts';
+import { releaseReason } from '../removal.ts';
 import type { WorkerSink } from '../worker.ts';
 import { type BlockPool, type Claim, VICTIM } from './block-pool.ts';
 import { chainKeys } from './chain-keys.ts';
@@ -41,7 +42,7 @@ function execute(action: KvAction, tMs: number, scene: ActionScene): ActionOutco
     if (copies.length > 0) appliedBlocks++;
     for (const block of copies) {
       if (action.verb === 'pin') scene.pool.claim(block, claim, action.mode);
-      else scene.pool.demote(block);
+      else scene.pool.demote(block, releaseReason(action.why));
     }
   }
   return outcomeOf(appliedBlocks, requestedBlocks);
@@ -60,5 +61,6 @@ function claimOf(action: KvAction): Claim {
     untilMs: action.untilMs,
     refreshMs: action.refreshMs,
     drop: action.onExpiry === 'drop',
+    worn: false,
   };
 }

@@ -12,6 +12,11 @@ export function blockKey(branch: number, offset: number): BlockKey {
   return branch * OFFSETS + offset;
 }
 
+/** Branch and own offset of a key. */
+export function placeOf(key: BlockKey): readonly [branch: number, offset: number] {
+  return [Math.floor(key / OFFSETS), key % OFFSETS];
+}
+
 /** Events of one worker that wait for publication. */
 export class KvEventLog {
   readonly #worker: number;
@@ -51,8 +56,7 @@ export class KvEventLog {
     batch.publishedMs = tMs;
     batch.count = 0;
     for (const { kind, tier, key } of this.#queued) {
-      const branch = Math.floor(key / OFFSETS);
-      const offset = key % OFFSETS;
+      const [branch, offset] = placeOf(key);
       const last = batch.count - 1;
       const joins = last >= 0 && batch.kind[last] === kind && batch.tier[last] === tier && batch.branch[last] === branch;
       if (joins && batch.to[last] === offset) batch.to[last]!++;

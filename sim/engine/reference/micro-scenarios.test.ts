@@ -339,12 +339,14 @@ describe('M12: restore before admission', () => {
     const story = tell(config, p, cast, { stepMs: 10, before: hostHolds(2) });
     expect(story.lines).toEqual(['empty free 5', 'B:2@8[3] free 4→7']);
     expect(story.sink.calls.map((c) => [c.what, c.tMs])).toEqual([
+      ['matched', 0],
       ['restoring', 0],
       ['admitted', 2],
       ['firstToken', 12],
       ['ended', 12],
     ]);
-    expect(story.sink.calls[1]!.facts).toEqual([0, 10, 0, 8, true]);
+    expect(story.sink.calls[0]!.facts).toEqual([0, 0, 2]);
+    expect(story.sink.calls[2]!.facts).toEqual([0, 10, 0, 8, true]);
   });
 
   it('computes one token of a prompt that was restored as a whole', () => {

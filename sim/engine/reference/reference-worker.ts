@@ -2,17 +2,19 @@
  * The stepped engine: one schedule() per step, per-block pool with physical ids, one calendar slot. The oracle for the jumping engine:
  * obviously right first. Source: engine specification 1 to 5, 8, 9; the shared semantics stand in worker.ts.
  */
-import type { BranchId } from '../../../control/blocks.ts';
+import { BRANCH_PRIVATE, type BranchId } from '../../../control/blocks.ts';
 import type { KvAction } from '../../../control/ports.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
+import { REMOVAL } from '../removal.ts';
 import { createStepBatch, type Regime } from '../step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts } from '../worker.ts';
 import { zeroCounters } from '../zero-counters.ts';
+import type { BlockKey } from './block-pool.ts';
 import { chainKeys } from './chain-keys.ts';
 import { HostTraffic, type Served } from './host-traffic.ts';
 import { checkInvariants } from './invariants.ts';
 import { applyAction } from './kv-actions.ts';
-import { KvEventLog } from './kv-event-log.ts';
+import { blockKey, KvEventLog, placeOf } from './kv-event-log.ts';
 import { SchedulerRequest } from './request.ts';
 import { type Admission, type ScheduledItem, Scheduler, type StepPlan } from './scheduler.ts';
 
@@ -240,6 +242,14 @@ export class ReferenceWorker implements Worker {
     return missing < 0 ? keys.length : missing;
   }
 
+  markHeld(tier: 0 | 1, branch: BranchId, from: number, to: number, out: Uint8Array, at: number, value: number): void {
+    for (let x = from; x < to; x++) {
+      const key = blockKey(branch, x);
+      const isHeld = tier === 0 ? this.scheduler.pool.lookup(key) >= 0 : this.host?.tier.isReady(key) === true;
+      if (isHeld) out[at + x - from] = value;
+    }
+  }
+
   check(deep: boolean): void {
     checkInvariants(this, deep);
   }
@@ -253,7 +263,7 @@ export class ReferenceWorker implements Worker {
       failHopeless: true,
       events: {
         stored: (key) => this.#events.stored(0, key),
-        removed: (key) => this.#events.removed(0, key),
+        removed: (key, reason) => this.#removed(0, key, reason),
         totals: counters,
         claimsBroken: (session, blocks) => sink.claimBroken(index, session, blocks, this.#nowMs),
       },
@@ -261,6 +271,9 @@ export class ReferenceWorker implements Worker {
         findBelow: (request, hitBlocks) => this.host?.find(this.#servedBy(request), hitBlocks, this.#nowMs) ?? 0,
         load: (request, from, count) => this.host!.load(this.#servedBy(request), from, count, this.#nowMs),
         admitted: (admission) => this.#admitted(admission),
+        matched: (request, hbm, host) => {
+          if (request.preemptions === 0) sink.matched(request.id, this.#nowMs, hbm, host);
+        },
         preempted: (request) => this.#preempted(request),
         failed: (request) => this.#end(this.#servedBy(request), this.#nowMs, 'failed', 'kv_exhausted'),
         reclaim: () => this.host?.cancelPrefetches(this.#nowMs) ?? false,
@@ -268,9 +281,26 @@ export class ReferenceWorker implements Worker {
     });
     this.host =
       config.hostBlocks > 0 && config.prefixCaching
-        ? new HostTraffic({ index, config, links: links!, sink, counters, events: this.#events, pool: scheduler.pool })
+        ? new HostTraffic({
+            index,
+            config,
+            links: links!,
+            sink,
+            counters,
+            events: this.#events,
+            removed: (key) => this.#removed(1, key, REMOVAL.capacity),
+            pool: scheduler.pool,
+          })
         : null;
     return scheduler;
+  }
+
+  #removed(tier: 0 | 1, key: BlockKey, reason: number): void {
+    const { branches, sink } = this.#parts;
+    this.#events.removed(tier, key);
+    const [branch, offset] = placeOf(key);
+    if ((branches.flags[branch]! & BRANCH_PRIVATE) !== 0) return;
+    sink.removed(this.index, tier, branch, offset, offset + 1, this.#nowMs, this.#nowMs, reason);
   }
 
   /** Status and reason if the request cannot be served at all. */
@@ -471,6 +501,8 @@ export class ReferenceWorker implements Worker {
     this.lingering.clear();
     this.#flights.length = 0;
     this.#pendingAborts.length = 0;
+    this.scheduler.pool.loseAll(REMOVAL.lost);
+    for (const [key, slot] of this.host?.tier.slots ?? []) if (slot.ready) this.#removed(1, key, REMOVAL.lost);
     this.#events.startEpoch(this.#epoch);
     this.scheduler = this.#cold();
     this.#state = 'down';

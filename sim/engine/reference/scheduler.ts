@@ -66,6 +66,8 @@ export interface SchedulerOutside {
   /** Starts the load of blocks [from, from + count) of the request, whose destinations are in its table. */
   load(request: SchedulerRequest, from: number, count: number): void;
   admitted(admission: Admission): void;
+  /** The request found this much in HBM and below, and takes blocks now. */
+  matched(request: SchedulerRequest, hitBlocks: number, hostBlocks: number): void;
   preempted(request: SchedulerRequest): void;
   failed(request: SchedulerRequest): void;
   /** An allocation failed: gives up blocks held by prefetches; true if any. */
@@ -79,6 +81,7 @@ export const NOTHING_OUTSIDE: SchedulerOutside = {
     throw new Error('scheduler: no tier below HBM');
   },
   admitted: () => {},
+  matched: () => {},
   preempted: () => {},
   failed: () => {},
   reclaim: () => false,
@@ -309,7 +312,7 @@ export class Scheduler {
       if (below === 0 && !this.config.chunkedPrefill && whole > budget) break;
       const n = below > 0 ? 0 : Math.min(whole, budget);
       const lastBlockCached = below === 0 && this.#lastBlockCached(request, hits.length);
-      const blocked = this.#allocateWaiting(request, hits, start + n, below > 0);
+      const blocked = this.#allocateWaiting(request, hits, start + n, below);
       if (blocked !== null) {
         plan.blocked = blocked;
         break;
@@ -392,10 +395,11 @@ export class Scheduler {
   }
 
   /** Gates of engine specification 2.4, then the allocation of a table that covers `target` tokens. Null = done. */
-  #allocateWaiting(request: SchedulerRequest, hits: readonly number[], target: number, isLoad: boolean): Blocked | null {
-    let blocked = this.#testGates(request, hits, target, isLoad);
-    if (blocked !== null && this.#outside.reclaim()) blocked = this.#testGates(request, hits, target, isLoad);
+  #allocateWaiting(request: SchedulerRequest, hits: readonly number[], target: number, below: number): Blocked | null {
+    let blocked = this.#testGates(request, hits, target, below > 0);
+    if (blocked !== null && this.#outside.reclaim()) blocked = this.#testGates(request, hits, target, below > 0);
     if (blocked !== null) return blocked;
+    if (request.restore === null) this.#outside.matched(request, hits.length, below);
     this.pool.touch(hits, this.#nowMs);
     request.blocks.push(...hits);
     const need = Math.max(this.#blocksFor(target) - request.blocks.length, 0);
