@@ -4,6 +4,7 @@
  */
 import { BRANCH_PRIVATE, type BranchId, type BranchTable } from '../../../control/blocks.ts';
 import { RankLists } from '../../../control/index/rank-lists.ts';
+import { grownSparse } from '../../../control/sparse-growth.ts';
 
 /** More than one play asked for the branch. */
 export const SHARED = -1;
@@ -25,7 +26,7 @@ export class KnownContent {
   /** Own blocks [.., to) of a branch were stored on some worker in some tier. */
   store(branch: BranchId, to: number): void {
     if ((this.#branches.flags[branch]! & BRANCH_PRIVATE) !== 0) return;
-    if (branch >= this.#stored.length) this.#stored = widened(this.#stored, branch + 1);
+    if (branch >= this.#stored.length) this.#stored = grownSparse(this.#stored, branch + 1);
     if (this.#stored[branch]! < to) this.#stored[branch] = to;
   }
 
@@ -55,7 +56,7 @@ export class KnownContent {
 
   #own(leaf: BranchId, play: number): void {
     const { parent, flags, count } = this.#branches;
-    if (count > this.#owner.length) this.#owner = widened(this.#owner, count);
+    if (count > this.#owner.length) this.#owner = grownSparse(this.#owner, count);
     const owner = this.#owner;
     for (let b = leaf; b >= 0; b = parent[b]!) {
       if ((flags[b]! & BRANCH_PRIVATE) !== 0) continue;
@@ -65,10 +66,4 @@ export class KnownContent {
       owner[b] = code === NOBODY ? play + 1 : SHARED;
     }
   }
-}
-
-function widened(column: Int32Array<ArrayBuffer>, needed: number): Int32Array<ArrayBuffer> {
-  const wide = new Int32Array(Math.max(needed, column.length * 2));
-  wide.set(column);
-  return wide;
 }
