@@ -170,7 +170,11 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   #slotDue(slot: number, eventClass: number): void {
     const workers = this.#workers.length;
     if (slot < workers) {
-      this.#workers[slot]!.advance(this.#nowMs, eventClass);
+      const worker = this.#workers[slot]!;
+      worker.advance(this.#nowMs, eventClass);
+      // The schedule() that follows the end of a step is the next effect if nothing else is due now.
+      const follows = worker.nextMs === this.#nowMs && this.#pools[this.#nodeOf[slot]!] == null && this.#calendar.isAlone(slot);
+      if (follows && eventClass === EVENT_CLASS.stepEnd) worker.advance(this.#nowMs, EVENT_CLASS.schedule);
       this.#touch(slot);
     } else if (slot < this.#lineSlot) {
       const pool = this.#pools[slot - workers]!;

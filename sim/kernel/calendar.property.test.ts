@@ -51,6 +51,7 @@ describe('the calendar', () => {
               naive.payload,
             ]);
             if (kind === SLOT) {
+              expect(fast.isAlone(fast.entity)).toBe(naive.dueNow <= 1);
               const { nowMs, entity: slot } = fast;
               fast.setSlot(slot, nowMs + dt, cls);
               naive.setSlot(slot, nowMs + dt, cls);

@@ -4,7 +4,7 @@
  * Two structures under one front:
  *
  *   slots   winner tree, one pending effect per slot (workers, link pools): set in place, so no event ever goes stale
- *           leaves  [slot 0][slot 1]…      inner node i holds the slot that wins below it; node 1 is the root
+ *           leaves  [slot 0][slot 1]…      inner node i holds the slot that wins below it and its time; node 1 is the root
  *   heap    4-ary heap for everything else (pauses, messages, deadlines), struct of arrays:
  *           time f64 | rank f64 = class * 2^32 + order of the entity | entity i32 | payload i32
  *
@@ -35,9 +35,10 @@ export class Calendar {
 
   readonly #tieSeed: number;
   readonly #leaves: number;
-  readonly #slotTime: Float64Array;
   readonly #slotRank: Float64Array;
   readonly #winner: Int32Array;
+  /** Time of the winner of each node. */
+  readonly #winnerTime: Float64Array;
   // Heap.
   #size = 0;
   #time = new Float64Array(1024);
@@ -51,7 +52,7 @@ export class Calendar {
     let leaves = 1;
     while (leaves < slots) leaves *= 2;
     this.#leaves = leaves;
-    this.#slotTime = new Float64Array(leaves).fill(Infinity);
+    this.#winnerTime = new Float64Array(2 * leaves).fill(Infinity);
     this.#slotRank = new Float64Array(leaves);
     this.#winner = new Int32Array(2 * leaves);
     for (let i = 0; i < leaves; i++) this.#winner[leaves + i] = i;
@@ -65,30 +66,42 @@ export class Calendar {
 
   /** Time of the next effect, Infinity when nothing is left. */
   get nextMs(): number {
-    const slot = this.#slotTime[this.#winner[1]!]!;
+    const slot = this.#winnerTime[1]!;
     return this.#size > 0 && this.#time[0]! < slot ? this.#time[0]! : slot;
+  }
+
+  /** Whether nothing but this slot, whose effect was yielded last, is due now. Cost O(log slots). */
+  isAlone(slot: number): boolean {
+    if (this.#size > 0 && this.#time[0]! <= this.nowMs) return false;
+    const times = this.#winnerTime;
+    for (let node = this.#leaves + slot; node > 1; node >>= 1) if (times[node ^ 1]! <= this.nowMs) return false;
+    return true;
   }
 
   /** Sets the one pending effect of a slot; Infinity = none. Cost O(log slots). */
   setSlot(slot: number, timeMs: number, eventClass: number): void {
     if (!(timeMs >= this.nowMs)) throw new Error(`calendar: slot ${slot} at ${timeMs} ms lies before now, ${this.nowMs} ms`);
-    const times = this.#slotTime;
+    const times = this.#winnerTime;
     const ranks = this.#slotRank;
     const winner = this.#winner;
     const rank = eventClass * CLASS_STEP + this.#order(slot);
-    if (times[slot] === timeMs && ranks[slot] === rank) return;
-    times[slot] = timeMs;
+    let node = this.#leaves + slot;
+    if (times[node] === timeMs && ranks[slot] === rank) return;
+    times[node] = timeMs;
     ranks[slot] = rank;
-    for (let i = (this.#leaves + slot) >> 1; i >= 1; i >>= 1) {
-      const a = winner[2 * i]!;
-      const b = winner[2 * i + 1]!;
-      const ta = times[a]!;
-      const tb = times[b]!;
-      const before = winner[i]!;
-      const now = ta < tb || (ta === tb && ranks[a]! <= ranks[b]!) ? a : b;
+    let best = slot;
+    let bestMs = timeMs;
+    while (node > 1) {
+      const otherMs = times[node ^ 1]!;
+      if (otherMs < bestMs || (otherMs === bestMs && ranks[winner[node ^ 1]!]! < ranks[best]!)) {
+        best = winner[node ^ 1]!;
+        bestMs = otherMs;
+      }
+      node >>= 1;
       // Another slot won here and still does: above it nothing can change.
-      if (now === before && now !== slot) return;
-      winner[i] = now;
+      if (best !== slot && winner[node] === best) return;
+      winner[node] = best;
+      times[node] = bestMs;
     }
   }
 
@@ -124,7 +137,7 @@ export class Calendar {
    */
   next(): number {
     const slot = this.#winner[1]!;
-    const slotTime = this.#slotTime[slot]!;
+    const slotTime = this.#winnerTime[1]!;
     const slotRank = this.#slotRank[slot]!;
     if (this.#size > 0) {
       const t = this.#time[0]!;

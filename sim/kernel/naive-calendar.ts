@@ -31,6 +31,11 @@ export class NaiveCalendar {
     this.#events.push({ timeMs, eventClass, entity, payload });
   }
 
+  /** Effects that are due at `nowMs`. */
+  get dueNow(): number {
+    return [...this.#slots.values(), ...this.#events].filter((p) => p.timeMs <= this.nowMs).length;
+  }
+
   next(): number {
     const all = [...this.#slots.values(), ...this.#events].sort((a, b) => this.#compare(a, b));
     const first = all[0];
