@@ -184,12 +184,14 @@ test('a retention policy is woken at the time it asks for, once, and hears why a
   plane.timer(100);
   plane.timer(500);
   plane.timer(501);
+  plane.hint({ kind: 'release', session: 0 }, 550);
   plane.hint({ kind: 'sessionClosed', session: 0 }, 600);
   plane.request(routeRequest({ attempt: 1 }), 700);
   plane.ended(1, { ...FINISHED, sessionFinal: true }, 800);
   expect(told).toEqual([
     ['compacted', 64],
     ['tick', 500],
+    ['closed', 'released'],
     ['closed', 'explicit'],
     ['dispatched', 0],
     ['finished', 0],

@@ -4,6 +4,7 @@
  */
 import { AdmissionGate } from './admission/admission-gate.ts';
 import type { BranchTable } from './blocks.ts';
+import { HintDesk } from './hints/hint-desk.ts';
 import type { CopyMode } from './index/branch-index.ts';
 import { EventFeed } from './index/event-feed.ts';
 import type {
@@ -76,6 +77,8 @@ export interface InspectablePlane extends ControlPlane {
   readonly queued: number;
   /** Requests of sessions that may not run now, and what became of such requests. */
   readonly gate: AdmissionGate | null;
+  /** What became of hints outside of requests. */
+  readonly hints: HintDesk;
   /** Dispatches so far. */
   readonly bookSeq: number;
 }
@@ -111,6 +114,7 @@ class Plane implements InspectablePlane {
   readonly retention: RetentionPolicy | null;
   readonly feed: EventFeed;
   readonly gate: AdmissionGate | null;
+  readonly hints = new HintDesk();
   bookSeq = 0;
   readonly #room: WaitingRoom | null;
   #isDraining = false;
@@ -172,6 +176,7 @@ class Plane implements InspectablePlane {
   }
 
   request(request: RouteRequest, nowMs: Millis): void {
+    this.hints.saw(request.session, request.tenant);
     if (this.gate?.holds(request, nowMs) !== true) this.#route(request, 0, nowMs);
     this.#admit(nowMs);
   }
@@ -345,16 +350,18 @@ class Plane implements InspectablePlane {
   }
 
   hint(hint: KvHint, nowMs: Millis): void {
-    if (hint.kind === 'sessionClosed' && this.gate !== null) {
-      this.gate.closed(hint.session, nowMs);
+    this.hints.take(hint, nowMs, () => this.#execute(hint, nowMs));
+  }
+
+  #execute({ kind, session, keptTokens }: KvHint, nowMs: Millis): void {
+    if (kind === 'sessionClosed' && this.gate !== null) {
+      this.gate.closed(session, nowMs);
       this.#admit(nowMs);
     }
     if (this.retention === null) return;
-    const { kind, session, keptTokens } = hint;
     if (kind === 'sessionClosed') this.#tell(this.retention, { kind: 'closed', session, reason: 'explicit', nowMs });
-    if (kind === 'sessionCompacted' && keptTokens !== undefined) {
-      this.#tell(this.retention, { kind: 'compacted', session, keptTokens, nowMs });
-    }
+    if (kind === 'release') this.#tell(this.retention, { kind: 'closed', session, reason: 'released', nowMs });
+    if (kind === 'sessionCompacted') this.#tell(this.retention, { kind: 'compacted', session, keptTokens: keptTokens!, nowMs });
   }
 
   #tell(retention: RetentionPolicy, event: RetentionEvent): void {

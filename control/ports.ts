@@ -230,6 +230,12 @@ export interface KvHint {
   readonly session: SessionId;
   readonly keptTokens?: Tokens;
   readonly untilMs?: Millis;
+  /** Who sends it: a tenant may act on its own sessions only; absent = the operator. */
+  readonly tenant?: number;
+  /** A hint with a message and an action id is executed once per (source, message, action); a repeat changes nothing. */
+  readonly source?: string;
+  readonly messageId?: string;
+  readonly actionId?: string;
 }
 
 /**
@@ -454,7 +460,7 @@ export type RetentionEvent =
       readonly pause: PauseKind;
       readonly nowMs: Millis;
     }
-  | { readonly kind: 'closed'; readonly session: SessionId; readonly reason?: 'final' | 'explicit'; readonly nowMs: Millis }
+  | { readonly kind: 'closed'; readonly session: SessionId; readonly reason?: 'final' | 'explicit' | 'released'; readonly nowMs: Millis }
   /** The client rewrote its context: of the session's prompts only the first `keptTokens` will be sent again. */
   | { readonly kind: 'compacted'; readonly session: SessionId; readonly keptTokens: Tokens; readonly nowMs: Millis }
   /** The time a policy asked for by {@link RetentionPolicy.wakeMs} has come. */

@@ -9,7 +9,6 @@ import type {
   RetentionEvent,
   RetentionPolicy,
   RouteRequest,
-  SessionId,
 } from '../ports.ts';
 import { breakEvenMs, recomputeMs } from './cost-model.ts';
 import type { TtlEstimator } from './gap-estimators.ts';
@@ -88,7 +87,7 @@ export class LeaseRetention implements RetentionPolicy {
   on(event: RetentionEvent, act: Act): void {
     if (event.kind === 'dispatched') this.#dispatched(event.rank, event.request, event.nowMs);
     else if (event.kind === 'finished') this.#finished(event, act);
-    else if (event.kind === 'closed') this.#closed(event.session, event.nowMs, act);
+    else if (event.kind === 'closed') this.#closed(event, act);
     else if (event.kind === 'lost') this.#held?.lost(event.rank);
   }
 
@@ -248,8 +247,9 @@ export class LeaseRetention implements RetentionPolicy {
     return grantedBlocks;
   }
 
-  #closed(session: SessionId, nowMs: Millis, act: Act): void {
-    this.#pauses?.closed(session, nowMs);
+  #closed({ session, reason, nowMs }: Extract<RetentionEvent, { kind: 'closed' }>, act: Act): void {
+    // Who only releases may come back: its pause goes on.
+    if (reason !== 'released') this.#pauses?.closed(session, nowMs);
     if (this.#held === undefined) return;
     if (this.#isReleased) this.#held.takeSession(session, nowMs);
     if (!this.#params.releaseOnClose) return;

@@ -71,7 +71,7 @@ export class SessionReference implements RetentionPolicy {
         this.#finished(event, act);
         break;
       case 'closed':
-        this.#close(event.session, 'closed', nowMs, act);
+        this.#close(event.session, event.reason === 'released' ? 'explicit' : 'closed', nowMs, act);
         break;
       case 'compacted': {
         const blockTokens = this.#blockTokens(event.session);
