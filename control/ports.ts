@@ -149,6 +149,8 @@ export interface RankFacts {
   /** Prefill cost C_re(p, n) = a*n + b*n*(p + n/2) in ms per token and ms per token pair; retention specification 5. */
   readonly prefillMsPerToken: number;
   readonly prefillMsPerPair: number;
+  /** Time to bring one block back from the host tier over an idle link; absent = not known or no host tier. */
+  readonly reloadMsPerBlock?: Millis;
   /** Labels that requests may require or prefer; default none. */
   readonly taints?: readonly string[];
 }
@@ -265,7 +267,10 @@ export interface KvAction {
   readonly branch: BranchId;
   readonly fromBlocks: Blocks;
   readonly toBlocks: Blocks;
-  /** Absolute deadline; a mark holds up to and including it. Finite for a pin; Infinity = without end, for a retain only. */
+  /**
+   * Absolute deadline; a mark holds up to and including it. Finite for a pin; Infinity = without end, for a retain only. Of a demote
+   * to a tier: how long the copy there is worth keeping.
+   */
   readonly untilMs: Millis;
   /** Of a pin; other verbs ignore it. */
   readonly hardness: Hardness;

@@ -36,6 +36,11 @@ export function breakEvenMs(missMs: Millis, contextBlocks: Blocks, capacityBlock
   return rent > 0 ? missMs / rent : Number.POSITIVE_INFINITY;
 }
 
+/** How long keeping is cheaper than a miss at a rate of rent, replica time per time; Infinity where space is free. */
+export function breakEvenAt(missMs: Millis, rentRate: number): Millis {
+  return rentRate > 0 ? missMs / rentRate : Number.POSITIVE_INFINITY;
+}
+
 /**
  * Gain of keeping until `tau` or until return, in units of the price: J = (w / lambda m) F(tau) - integral of S to tau.
  * `returned` = F(tau), `heldMs` = the integral = E[min(G, tau)].

@@ -1,4 +1,4 @@
-import type { RetentionPolicy } from '../ports.ts';
+import type { Millis, RetentionPolicy } from '../ports.ts';
 import { UserError } from '../user-error.ts';
 import { ComposedRetention, type RetentionPart } from './composed-retention.ts';
 import { createEstimator } from './create-estimator.ts';
@@ -34,23 +34,38 @@ export function createRetention(reference: string, params: Readonly<Record<strin
   const name = `${preset.name}@${preset.version}`;
   checkKnown(preset, params);
   const parts: RetentionPart[] = [];
+  const session = preset.session === undefined ? undefined : sessionPart(preset, preset.session.idleCloseMs, params, env);
   if (preset.lease !== null) {
     const lease = leaseParameters({ ...preset, lease: preset.lease }, params);
     const estimator = typeof lease.ttl === 'string' ? createEstimator(lease.ttl) : undefined;
-    const policy = new LeaseRetention(name, preset.deployable, lease, env, estimator, preset.session !== undefined);
-    parts.push({ policy, owns: (action) => action.verb === 'pin' && action.hardness !== 'reference' });
+    const policy = new LeaseRetention(name, preset.deployable, lease, env, estimator, session?.frontiers);
+    parts.push({
+      policy,
+      owns: ({ verb, hardness, toTier }) => (verb === 'pin' ? hardness !== 'reference' : verb === 'demote' && typeof toTier === 'number'),
+    });
   }
   if (preset.levels !== undefined) {
     const levels = levelParameters({ ...preset, levels: preset.levels }, params);
     parts.push({ policy: new LevelRetention(name, preset.deployable, levels, env), owns: (action) => action.verb === 'retain' });
   }
-  if (preset.session !== undefined) {
-    const idleCloseMs = presetNumber(preset, params, 'idleClose', preset.session.idleCloseMs, 1000, Number.MAX_SAFE_INTEGER);
-    const policy = new SessionReference(name, preset.deployable, idleCloseMs, env);
-    parts.push({ policy, owns: (action) => action.verb === 'demote' || action.hardness === 'reference' });
+  if (session !== undefined) {
+    parts.push({
+      policy: session,
+      owns: ({ verb, hardness, toTier }) => (verb === 'pin' ? hardness === 'reference' : verb === 'demote' && typeof toTier !== 'number'),
+    });
   }
   if (parts.length === 1) return parts[0]!.policy;
   return new ComposedRetention(name, preset.deployable, parts);
+}
+
+function sessionPart(
+  preset: RetentionPreset,
+  defaultMs: Millis,
+  params: Readonly<Record<string, unknown>>,
+  env: RetentionEnv,
+): SessionReference {
+  const idleCloseMs = presetNumber(preset, params, 'idleClose', defaultMs, 1000, Number.MAX_SAFE_INTEGER);
+  return new SessionReference(`${preset.name}@${preset.version}`, preset.deployable, idleCloseMs, env);
 }
 
 function findPreset(reference: string): RetentionPreset {

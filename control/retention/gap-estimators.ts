@@ -10,7 +10,14 @@ export interface Stakes {
   readonly breakEvenMs: Millis;
   /** Mean queue wait of requests whose cache was lost, ms; 0 where it is not known. */
   readonly queueMs?: Millis;
+  /** The tier asked about; default HBM. */
+  readonly tier?: 'hbm' | 'host';
+  /** It is kept for so long in a faster tier; the answer is at least that. Default 0. */
+  readonly fromMs?: Millis;
 }
+
+/** Most time in the host tier, for every kind of pause: what a human leaves need not fill HBM (retention specification 8.2). */
+export const HOST_CAP_MS: Millis = 3_600_000;
 
 /** A gap estimator that may learn from pauses; ids of pauses are chosen by the caller. */
 export interface TtlEstimator extends GapEstimator {
@@ -66,7 +73,9 @@ export class SkiEstimator implements TtlEstimator {
   }
 
   ttlMs(pause: PauseKind, _toolName: string | undefined, _nowMs: Millis, stakes: Stakes = NO_STAKES): Millis {
-    return pause === 'none' ? 0 : Math.min(stakes.breakEvenMs, this.#caps[pause]);
+    if (pause === 'none') return 0;
+    const cap = stakes.tier === 'host' ? HOST_CAP_MS : this.#caps[pause];
+    return Math.max(stakes.fromMs ?? 0, Math.min(stakes.breakEvenMs, cap));
   }
 
   began(): void {}

@@ -1,5 +1,5 @@
 import type { Millis, PauseKind } from '../ports.ts';
-import { type CapByPause, NO_STAKES, type Stakes, type TtlEstimator } from './gap-estimators.ts';
+import { type CapByPause, HOST_CAP_MS, NO_STAKES, type Stakes, type TtlEstimator } from './gap-estimators.ts';
 import { GapWindow } from './gap-window.ts';
 import { bestHold, kaplanMeier, type SurvivalCurve } from './survival-curve.ts';
 
@@ -49,14 +49,15 @@ export class HazardEstimator implements TtlEstimator {
   }
 
   ttlMs(pause: PauseKind, toolName: string | undefined, nowMs: Millis, stakes: Stakes = NO_STAKES): Millis {
-    const cap = pause === 'none' ? 0 : this.#caps[pause];
-    if (cap === 0 || stakes.breakEvenMs === 0) return 0;
+    const { tier, fromMs = 0 } = stakes;
+    const cap = pause === 'none' ? 0 : tier === 'host' ? HOST_CAP_MS : this.#caps[pause];
+    if (cap === 0 || stakes.breakEvenMs === 0) return fromMs;
     for (const name of classesOf(pause, toolName)) {
       const gaps = this.#classes.get(name);
       if (gaps === undefined || gaps.window.ends < this.#minEnds) continue;
-      return bestHold(this.#curve(name, gaps, nowMs), stakes.breakEvenMs, cap).hold;
+      return bestHold(this.#curve(name, gaps, nowMs), stakes.breakEvenMs, cap, fromMs).hold;
     }
-    return Math.min(stakes.breakEvenMs, cap);
+    return Math.max(fromMs, Math.min(stakes.breakEvenMs, cap));
   }
 
   began(id: number, pause: PauseKind, toolName: string | undefined, nowMs: Millis): void {

@@ -67,6 +67,21 @@ export class HeldClaims {
     else list.push(held);
   }
 
+  /** Live claims of a session on all ranks. */
+  claimsOf(session: SessionId): readonly HeldClaim[] {
+    return this.#sessions.get(session) ?? [];
+  }
+
+  /** Live claims of the session on prefixes of a chain on this rank. */
+  prefixesOf(rank: RankId, session: SessionId, branch: BranchId, depth: Blocks): readonly HeldClaim[] {
+    return this.claimsOf(session).filter(
+      ({ rank: at, claim }) =>
+        at === rank &&
+        claim.depthBlocks <= depth &&
+        this.#branches.commonDepth(claim.branch, claim.depthBlocks, branch, depth) === claim.depthBlocks,
+    );
+  }
+
   /** Ends claims of the session on prefixes of a chain on this rank, all of them or those due at `untilMs` or before. */
   supersede(rank: RankId, session: SessionId, branch: BranchId, depth: Blocks, untilMs: Millis): void {
     const list = this.#sessions.get(session);

@@ -45,6 +45,13 @@ export interface LeaseParameters {
   /** Priority that a claim needs to exceed the default level; below or at it nothing is claimed. */
   readonly priority?: number;
   readonly defaultPriority?: number;
+  /** `rent`: the tier's pressure over its capacity; `fixed`: `price`, replica-seconds per byte and second (retention specification 5.1). */
+  readonly priceMode?: 'rent' | 'fixed';
+  readonly price?: number;
+  /** Estimators decide per tier: HBM while a reload costs more than the space, then the host tier (retention specification 5.2). */
+  readonly tiers?: 'one' | 'two';
+  /** `share`: blocks that a tenant covers at a time; `blockTime`: blocks x time, an hour of its share at most (14.2). Default share. */
+  readonly tenantBudget?: 'share' | 'blockTime';
   /** Release the exclusive part of a session's claims when it is closed. */
   readonly releaseOnClose: boolean;
 }
@@ -83,9 +90,21 @@ export function leaseParameters(preset: LeasePresetLike, given: Readonly<Record<
     minTtlMs,
     maxTtlMs,
     jitter: presetNumber(preset, given, 'jitter', base.jitter, 0, 1),
+    ...prices(preset, given),
+    tiers: presetChoice(preset, given, 'tiers', base.tiers ?? 'one', ['one', 'two']),
+    tenantBudget: presetChoice(preset, given, 'tenantBudget', base.tenantBudget ?? 'share', ['share', 'blockTime']),
     ...(ttl === undefined ? {} : { ttl }),
     ...(priority === undefined ? {} : { priority: presetNumber(preset, { priority }, 'priority', 0, 0, 100) }),
   } as LeaseParameters;
+}
+
+function prices(preset: LeasePresetLike, given: Readonly<Record<string, unknown>>): Pick<LeaseParameters, 'priceMode' | 'price'> {
+  const priceMode = presetChoice(preset, given, 'priceMode', preset.lease.priceMode ?? 'rent', ['rent', 'fixed']);
+  if (priceMode === 'fixed' && given['price'] === undefined)
+    throw presetProblem('E_REQUIRED', preset, 'price', 'got priceMode fixed without a price');
+  if (given['price'] === undefined) return { priceMode };
+  if (priceMode !== 'fixed') throw presetProblem('E_ENUM', preset, 'priceMode', 'got a price, expected fixed');
+  return { priceMode, price: presetNumber(preset, given, 'price', 0, 0, Number.MAX_VALUE) };
 }
 
 /** The part of a preset document that {@link leaseParameters} reads. */

@@ -9,13 +9,18 @@ import type {
   RetentionEvent,
   RetentionPolicy,
   RouteRequest,
+  SessionId,
 } from '../ports.ts';
-import { breakEvenMs, recomputeMs } from './cost-model.ts';
+import { rentPressure } from './cost-model.ts';
+import { DemoteQueue } from './demote-queue.ts';
 import type { TtlEstimator } from './gap-estimators.ts';
 import { type ExclusiveRest, HeldClaims } from './held-claims.ts';
+import { type HoldPlan, holdPlan } from './hold-plan.ts';
 import type { LeaseParameters } from './lease-parameters.ts';
 import { PauseTracker } from './pause-tracker.ts';
 import type { RetentionEnv } from './retention-env.ts';
+import type { SessionFrontiers } from './session-frontiers.ts';
+import { TenantBuckets } from './tenant-buckets.ts';
 
 type Act = (action: Omit<KvAction, 'id'>) => void;
 type Finished = Extract<RetentionEvent, { kind: 'finished' }>;
@@ -25,6 +30,8 @@ export interface ClaimCounters {
   asked: number;
   sent: number;
   released: number;
+  /** Contexts that were sent to the host tier when their time in HBM was over. */
+  demoted: number;
   /** Refused by the control plane, by reason: disabled, unsupported, budget, tenant. */
   readonly rejectedHere: Record<string, number>;
   /** Sent for fewer blocks or a shorter time than asked, by reason: budget, tenant, maxTtl, minTtl. */
@@ -50,6 +57,7 @@ export class LeaseRetention implements RetentionPolicy {
     asked: 0,
     sent: 0,
     released: 0,
+    demoted: 0,
     rejectedHere: {},
     clippedHere: {},
     settled: { accepted: 0, clipped: 0, deferred: 0, rejected: 0, missing: 0 },
@@ -64,11 +72,20 @@ export class LeaseRetention implements RetentionPolicy {
   readonly #held: HeldClaims | undefined;
   /** No refresh can move a deadline further than this. */
   readonly #longestTtlMs: Millis;
-  /** Somebody else releases what a closed session leaves. */
-  readonly #isReleased: boolean;
+  readonly #demotions: DemoteQueue | undefined;
+  readonly #buckets: TenantBuckets | undefined;
+  /** Beside it: releases what a closed session leaves, and knows what others need. */
+  readonly #frontiers: SessionFrontiers | undefined;
 
-  /** `isReleased`: a session reference beside it demotes what a closed session leaves; only the own books are closed. */
-  constructor(name: string, deployable: string, params: LeaseParameters, env: RetentionEnv, estimator?: TtlEstimator, isReleased = false) {
+  /** `frontiers`: of a session reference beside it, which demotes what a closed session leaves; only the own books are closed then. */
+  constructor(
+    name: string,
+    deployable: string,
+    params: LeaseParameters,
+    env: RetentionEnv,
+    estimator?: TtlEstimator,
+    frontiers?: SessionFrontiers,
+  ) {
     this.name = name;
     this.deployable = deployable;
     this.#params = params;
@@ -78,23 +95,35 @@ export class LeaseRetention implements RetentionPolicy {
     this.#hardness = params.hardness === 'lease' ? 'lease' : 'soft';
     this.#drops = params.onExpiry === 'drop';
     const budgeted = params.hardness === 'lease' && Number.isFinite(params.budget);
-    const watched = budgeted || params.tenantShare < 1 || params.releaseOnClose;
+    const watched =
+      budgeted || params.tenantShare < 1 || params.releaseOnClose || params.tiers === 'two' || params.tenantBudget === 'blockTime';
     this.#held = watched ? new HeldClaims(env.branches, params.tenantShare < 1) : undefined;
     this.#longestTtlMs = longestTtlMs(params);
-    this.#isReleased = isReleased;
+    this.#frontiers = frontiers;
+    this.#demotions = params.tiers === 'two' ? new DemoteQueue(env.branches) : undefined;
+    this.#buckets = params.tenantBudget === 'blockTime' ? new TenantBuckets(params.tenantShare) : undefined;
+  }
+
+  /** When the next context is to leave HBM. */
+  get wakeMs(): Millis {
+    return this.#demotions?.wakeMs ?? Number.POSITIVE_INFINITY;
   }
 
   on(event: RetentionEvent, act: Act): void {
     if (event.kind === 'dispatched') this.#dispatched(event.rank, event.request, event.nowMs);
     else if (event.kind === 'finished') this.#finished(event, act);
     else if (event.kind === 'closed') this.#closed(event, act);
-    else if (event.kind === 'lost') this.#held?.lost(event.rank);
+    else if (event.kind === 'lost') {
+      this.#held?.lost(event.rank);
+      this.#buckets?.lost(event.rank);
+    }
+    if (this.#demotions !== undefined) this.#demote(this.#demotions, event.nowMs, act);
   }
 
   settled(action: KvAction, outcome: ActionOutcome, nowMs: Millis): void {
     this.counters.settled[outcome.result]++;
     const { rank, session, branch, toBlocks, untilMs } = action;
-    if (this.#held === undefined || outcome.result === 'accepted' || outcome.result === 'deferred') return;
+    if (action.verb !== 'pin' || this.#held === undefined || outcome.result === 'accepted' || outcome.result === 'deferred') return;
     const held = this.#held.take(rank, session, branch, toBlocks, untilMs);
     const applied = outcome.result === 'clipped' ? outcome.appliedBlocks : 0;
     if (held !== undefined && applied > 0) this.#held.hold(rank, held.tenant, session, branch, applied, held.claim.untilMs, nowMs);
@@ -106,6 +135,7 @@ export class LeaseRetention implements RetentionPolicy {
   }
 
   #dispatched(rank: RankId, request: RouteRequest, nowMs: Millis): void {
+    this.#demotions?.resumed(request.session, request.branch, request.depthBlocks);
     this.#pauses?.resumed(request.session, request.branch, request.depthBlocks, request.arrivalMs, nowMs);
     if (this.#held === undefined || this.#hardness !== 'lease' || this.#params.refresh !== 'onHit') return;
     // A hit moves deadlines at the worker. The covered part of this prompt therefore stays charged, whoever claimed it, at least
@@ -124,9 +154,19 @@ export class LeaseRetention implements RetentionPolicy {
     const p = this.#params;
     const breakpoints = p.cacheControl === 'honour' ? (request.hints?.cacheControl ?? []) : [];
     if (request.depthBlocks > 0) {
-      const ttlMs = this.#ttlMs(event, pause, tool);
+      const { hbmMs: ttlMs, hostMs } = this.#holdMs(event, pause, tool);
+      let leavesMs = nowMs;
       // A duration of 0 protects nothing; where expiry drops the blocks it still has to be said.
-      if (ttlMs > 0 || (ttlMs === 0 && this.#drops)) this.#claim(rank, request, request.depthBlocks, ttlMs, nowMs, act);
+      if (ttlMs > 0 || (ttlMs === 0 && this.#drops)) {
+        const untilMs = this.#claim(rank, request, request.depthBlocks, ttlMs, nowMs, act);
+        // A claim protects up to and including its deadline.
+        if (untilMs !== undefined) leavesMs = untilMs + 1;
+      }
+      if (hostMs > ttlMs) {
+        const untilMs = Math.min(nowMs + hostMs, nowMs + p.maxTtlMs);
+        const { branch, depthBlocks } = request;
+        this.#demotions?.plan({ rank, session, branch, depthBlocks, atMs: leavesMs, untilMs: Math.max(leavesMs, untilMs) });
+      }
       for (const { blockIndex, ttlMs: wanted } of breakpoints) {
         const depth = Math.min(blockIndex + 1, request.depthBlocks);
         if (depth > 0 && wanted > 0) this.#claim(rank, request, depth, wanted, nowMs, act);
@@ -135,36 +175,58 @@ export class LeaseRetention implements RetentionPolicy {
     this.#pauses?.began(session, request.branch, request.depthBlocks, pause, tool, nowMs);
   }
 
-  /** Time to keep without hints; negative = nothing asked for. */
-  #ttlMs(event: Finished, pause: PauseKind, tool: string | undefined): Millis {
+  /** Times to keep without hints; negative = nothing asked for. */
+  #holdMs({ rank, request, nowMs }: Finished, pause: PauseKind, tool: string | undefined): HoldPlan {
     const { ttl, priority, defaultPriority } = this.#params;
-    if (ttl === undefined) return -1;
-    if (priority !== undefined && priority <= (defaultPriority ?? 0)) return -1;
+    if (ttl === undefined) return alike(-1);
+    if (priority !== undefined && priority <= (defaultPriority ?? 0)) return alike(-1);
     // A session known to be over needs nothing. Where expiry drops blocks, others may still read them until the deadline.
-    if (pause === 'none' && !this.#drops) return -1;
-    if (typeof ttl === 'number') return ttl;
-    if (typeof ttl === 'object') return pause === 'none' ? 0 : ttl[pause];
-    if (this.#estimator === undefined || pause === 'none') return 0;
-    return this.#estimator.ttlMs(pause, tool, event.nowMs, this.#stakes(event.rank, event.request));
+    if (pause === 'none' && !this.#drops) return alike(-1);
+    if (typeof ttl === 'number') return alike(ttl);
+    if (typeof ttl === 'object') return alike(pause === 'none' ? 0 : ttl[pause]);
+    if (this.#estimator === undefined) return alike(0);
+    return holdPlan(this.#params, this.#env, this.#estimator, rank, request, pause, tool, nowMs);
   }
 
-  /** What a wrong guess costs for this context: retention specification 5, with the rent of HBM at the reported usage. */
-  #stakes(rank: RankId, request: RouteRequest): { readonly missMs: Millis; readonly breakEvenMs: Millis } {
-    const facts = this.#env.rankFacts(rank);
-    if (facts === undefined) return { missMs: 0, breakEvenMs: 0 };
-    const tokens = request.depthBlocks * facts.blockTokens;
-    const missMs = recomputeMs(0, tokens, facts.prefillMsPerToken, facts.prefillMsPerPair);
-    const usage = this.#env.kvUsage?.(rank) ?? 1;
-    return { missMs, breakEvenMs: breakEvenMs(missMs, request.depthBlocks, facts.hbmBlocks, usage) };
+  /**
+   * Demotes what is due, unless HBM has room: without pressure a copy below would only cost bandwidth. What others claim or need stays.
+   * Source: retention specification 8.2, 9.2.
+   */
+  #demote(demotions: DemoteQueue, nowMs: Millis, act: Act): void {
+    for (let one = demotions.due(nowMs); one !== undefined; one = demotions.due(nowMs)) {
+      const { rank, session, branch, depthBlocks, untilMs } = one;
+      if (rentPressure(this.#env.kvUsage?.(rank) ?? 1) === 0) continue;
+      const fromBlocks = Math.max(
+        this.#held?.covered(rank, branch, depthBlocks, nowMs) ?? 0,
+        this.#frontiers?.neededByOthers(session, branch, depthBlocks) ?? 0,
+      );
+      if (fromBlocks >= depthBlocks) continue;
+      this.counters.demoted++;
+      act({
+        verb: 'demote',
+        rank,
+        session,
+        branch,
+        fromBlocks,
+        toBlocks: depthBlocks,
+        untilMs,
+        hardness: this.#hardness,
+        mode: 'max',
+        onExpiry: 'trueLastAccess',
+        tierFloor: 1,
+        toTier: 1,
+      });
+    }
   }
 
-  #claim(rank: RankId, request: RouteRequest, depthBlocks: Blocks, wantedMs: Millis, nowMs: Millis, act: Act): void {
+  /** Claims a prefix; returns the deadline, undefined if nothing was sent. */
+  #claim(rank: RankId, request: RouteRequest, depthBlocks: Blocks, wantedMs: Millis, nowMs: Millis, act: Act): Millis | undefined {
     const p = this.#params;
     this.counters.asked++;
     const refused = this.#refusal(rank);
     if (refused !== undefined) {
       count(this.counters.rejectedHere, refused);
-      return;
+      return undefined;
     }
     const ttlMs = this.#clampedTtl(request, wantedMs);
     const startMs = p.anchor === 'requestStart' ? request.arrivalMs : nowMs;
@@ -173,7 +235,7 @@ export class LeaseRetention implements RetentionPolicy {
       // Only a clock that started with the request can have run out: nothing is left to protect, but a drop is due now.
       if (!this.#drops) {
         count(this.counters.rejectedHere, 'expired');
-        return;
+        return undefined;
       }
       untilMs = nowMs + DUE_NOW_MS;
     }
@@ -181,7 +243,11 @@ export class LeaseRetention implements RetentionPolicy {
     if (this.#held !== undefined) {
       const { tenant, session, branch } = request;
       depth = this.#grant(this.#held, rank, request, depthBlocks, nowMs);
-      if (depth === 0) return;
+      if (depth === 0) return undefined;
+      if (this.#buckets !== undefined) {
+        untilMs = this.#paid(this.#held, this.#buckets, rank, request, depth, untilMs, nowMs);
+        if (untilMs <= nowMs) return undefined;
+      }
       this.#held.supersede(rank, session, branch, depth, p.deadlineMode === 'replace' ? Number.POSITIVE_INFINITY : untilMs);
       this.#held.hold(rank, tenant, session, branch, depth, untilMs, nowMs);
     }
@@ -200,6 +266,7 @@ export class LeaseRetention implements RetentionPolicy {
       ...(p.refresh === 'onHit' ? { refreshMs: ttlMs } : {}),
       tierFloor: p.tierFloor,
     });
+    return untilMs;
   }
 
   #refusal(rank: RankId): string | undefined {
@@ -234,11 +301,34 @@ export class LeaseRetention implements RetentionPolicy {
       const left = held.room(rank, undefined, request.branch, depth, Math.floor(p.budget * capacity), nowMs);
       depth = this.#clipped(depth, left, 'budget');
     }
-    if (p.tenantShare < 1 && depth > 0) {
+    if (p.tenantShare < 1 && depth > 0 && this.#buckets === undefined) {
       const budgetBlocks = Math.floor(p.tenantShare * (facts?.hbmBlocks ?? 0));
       depth = this.#clipped(depth, held.room(rank, request.tenant, request.branch, depth, budgetBlocks, nowMs), 'tenant');
     }
     return depth;
+  }
+
+  /** Deadline that the tenant's bucket pays for; what the session's earlier claims on the chain no longer need is given back first. */
+  #paid(
+    held: HeldClaims,
+    buckets: TenantBuckets,
+    rank: RankId,
+    request: RouteRequest,
+    depth: Blocks,
+    untilMs: Millis,
+    nowMs: Millis,
+  ): Millis {
+    const { tenant, session, branch } = request;
+    const capacity = this.#env.rankFacts(rank)?.hbmBlocks ?? 0;
+    for (const { claim } of held.prefixesOf(rank, session, branch, depth)) {
+      // A longer claim stays beside a shorter one.
+      if (this.#params.deadlineMode !== 'replace' && claim.untilMs > untilMs) continue;
+      buckets.giveBack(rank, tenant, capacity, claim.depthBlocks, claim.untilMs - nowMs, nowMs);
+    }
+    const grantedMs = buckets.take(rank, tenant, capacity, depth, untilMs - nowMs, nowMs);
+    if (grantedMs === 0) count(this.counters.rejectedHere, 'tenant');
+    else if (grantedMs < untilMs - nowMs) count(this.counters.clippedHere, 'tenant');
+    return nowMs + grantedMs;
   }
 
   #clipped(askedBlocks: Blocks, grantedBlocks: Blocks, reason: string): Blocks {
@@ -250,10 +340,20 @@ export class LeaseRetention implements RetentionPolicy {
   #closed({ session, reason, nowMs }: Extract<RetentionEvent, { kind: 'closed' }>, act: Act): void {
     // Who only releases may come back: its pause goes on.
     if (reason !== 'released') this.#pauses?.closed(session, nowMs);
+    this.#demotions?.closed(session);
+    this.#refund(session, nowMs);
     if (this.#held === undefined) return;
-    if (this.#isReleased) this.#held.takeSession(session, nowMs);
+    if (this.#frontiers !== undefined) this.#held.takeSession(session, nowMs);
     if (!this.#params.releaseOnClose) return;
     for (const rest of this.#held.takeSession(session, nowMs)) this.#release(rest, nowMs, act);
+  }
+
+  #refund(session: SessionId, nowMs: Millis): void {
+    if (this.#buckets === undefined || this.#held === undefined) return;
+    for (const { rank, tenant, claim } of this.#held.claimsOf(session)) {
+      const capacity = this.#env.rankFacts(rank)?.hbmBlocks ?? 0;
+      this.#buckets.giveBack(rank, tenant, capacity, claim.depthBlocks, claim.untilMs - nowMs, nowMs);
+    }
   }
 
   /** An explicit release: the exclusive part falls back to its true last access as soon as the action is sure to have arrived. */
@@ -273,6 +373,10 @@ export class LeaseRetention implements RetentionPolicy {
       tierFloor: this.#params.tierFloor,
     });
   }
+}
+
+function alike(ms: Millis): HoldPlan {
+  return { hbmMs: ms, hostMs: ms };
 }
 
 /** Upper bound of the durations that a policy asks for without further hints than it honours. */

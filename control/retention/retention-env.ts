@@ -10,4 +10,6 @@ export interface RetentionEnv {
   draw(key: string): number;
   /** Share 0..1 of the rank's HBM in use by last report; absent = unknown, priced as full. */
   kvUsage?(rank: RankId): number;
+  /** The same of its host tier; absent = unknown, priced as full. */
+  hostUsage?(rank: RankId): number;
 }

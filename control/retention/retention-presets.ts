@@ -5,6 +5,7 @@ import type { LevelPresetLike } from './level-parameters.ts';
 import kvcastAuto from './presets/kvcast-auto@1.json' with { type: 'json' };
 import kvcastAuto2 from './presets/kvcast-auto@2.json' with { type: 'json' };
 import kvcastSoft from './presets/kvcast-soft@1.json' with { type: 'json' };
+import kvcastSoft2 from './presets/kvcast-soft@2.json' with { type: 'json' };
 import lru from './presets/lru@1.json' with { type: 'json' };
 import mooncakeSoft from './presets/mooncake-soft@1.json' with { type: 'json' };
 import pin from './presets/pin@1.json' with { type: 'json' };
@@ -55,6 +56,7 @@ export interface RetentionPreset {
 const PRESETS = [
   lru,
   kvcastSoft,
+  kvcastSoft2,
   kvcastAuto,
   kvcastAuto2,
   sessionReference,

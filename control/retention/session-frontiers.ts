@@ -141,6 +141,15 @@ export class SessionFrontiers {
     return rests;
   }
 
+  /** Leading blocks of a chain that other sessions need. */
+  neededByOthers(session: SessionId, branch: BranchId, depthBlocks: Blocks): Blocks {
+    const own = (this.#sessions.get(session)?.frontiers ?? []).filter((f) => f.depthBlocks > 0);
+    for (const f of own) this.#cover.remove(f.branch, f.depthBlocks);
+    const needed = this.#cover.covered(branch, depthBlocks);
+    for (const f of own) this.#cover.add(f.branch, f.depthBlocks);
+    return needed;
+  }
+
   /** A rank lost its memory. Cost O(frontiers). */
   lost(rank: RankId): void {
     for (const { frontiers } of this.#sessions.values()) {

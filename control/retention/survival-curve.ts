@@ -47,15 +47,20 @@ export function kaplanMeier(ended: Float64Array, censored: Float64Array): Surviv
 
 /**
  * The time to keep that gains most: argmax of J = breakEven F - E[min(G, tau)] over 0 and the times up to `cap`; the smallest on
- * ties. Without a price (breakEven Infinity) keeping is free: `cap`. Cost O(times).
+ * ties. Without a price (breakEven Infinity) keeping is free: `cap`. `from`: the pause is kept so long anyway, only later times can
+ * gain; the gain then counts from there. Cost O(times).
  */
-export function bestHold(curve: SurvivalCurve, breakEven: number, cap: number): { readonly hold: number; readonly gain: number } {
-  if (breakEven === Number.POSITIVE_INFINITY) return { hold: cap, gain: breakEven };
+export function bestHold(curve: SurvivalCurve, breakEven: number, cap: number, from = 0): { readonly hold: number; readonly gain: number } {
+  if (breakEven === Number.POSITIVE_INFINITY) return { hold: Math.max(cap, from), gain: breakEven };
   const { times, survival, held } = curve;
-  let hold = 0;
+  let first = 0;
+  while (from > 0 && first < times.length && times[first]! <= from) first++;
+  const before = first === 0 ? { time: 0, s: 1, area: 0 } : { time: times[first - 1]!, s: survival[first - 1]!, area: held[first - 1]! };
+  const base = breakEven * (1 - before.s) - (before.area + before.s * (from - before.time));
+  let hold = from;
   let gain = 0;
-  for (let i = 0; i < times.length && times[i]! <= cap; i++) {
-    const j = breakEven * (1 - survival[i]!) - held[i]!;
+  for (let i = first; i < times.length && times[i]! <= cap; i++) {
+    const j = breakEven * (1 - survival[i]!) - held[i]! - base;
     if (j > gain) {
       gain = j;
       hold = times[i]!;

@@ -63,7 +63,12 @@ function factsOf(pool: PoolPlan): RankFacts {
     blockBytes: pool.blockBytes,
     prefillMsPerToken: pool.config.prefillMsPerToken,
     prefillMsPerPair: pool.config.prefillMsPerPair,
+    ...(pool.config.hostBlocks > 0 ? { reloadMsPerBlock: reloadMsPerBlock(pool) } : {}),
   };
+}
+
+function reloadMsPerBlock({ config, hostReadBytesPerMs }: PoolPlan): number {
+  return config.blockBytesPerGpu / hostReadBytesPerMs + config.fragmentsPerBlock * config.fragmentSubmitMs;
 }
 
 function timerOf(pool: PoolPlan): StepTimer {
