@@ -25,18 +25,20 @@ describe.each([
     return done.sink.calls.filter((call) => call.what === 'settled').map((call) => call.facts.slice(1));
   };
 
-  it('refuses marks, levels and tiers that it does not know, and changes nothing', () => {
+  it('refuses tiers and verbs that it does not know, and changes nothing', () => {
     const refused = ['rejected', 'unsupported', 0, 2];
-    expect(
-      settle([
-        { hardness: 'reference' },
-        { onExpiry: 'back' },
-        { onExpiry: 'front' },
-        { verb: 'retain', priority: 80, untilMs: Number.POSITIVE_INFINITY },
-        { verb: 'demote', toTier: 1 },
-        { verb: 'share' },
-      ]),
-    ).toEqual([refused, refused, refused, refused, refused, refused]);
+    expect(settle([{ verb: 'demote', toTier: 1 }, { verb: 'share' }])).toEqual([refused, refused]);
+  });
+
+  it('takes marks of all sorts', () => {
+    const taken = ['accepted', '', 2, 2];
+    const marks = [
+      { hardness: 'reference' },
+      { onExpiry: 'back' },
+      { onExpiry: 'front' },
+      { verb: 'retain', priority: 80, untilMs: Number.POSITIVE_INFINITY },
+    ] as const;
+    expect(settle(marks)).toEqual([taken, taken, taken, taken]);
   });
 
   it('takes demotion to garbage with or without a cause', () => {

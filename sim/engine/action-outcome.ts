@@ -7,14 +7,18 @@ export function outcomeOf(appliedBlocks: number, requestedBlocks: number): Actio
   return { result: 'clipped', reason: 'notResident', appliedBlocks, requestedBlocks };
 }
 
+/** Whether deadline and level of an action make sense at its time; else it is `rejected`, reason `invalid`. */
+export function isTimely({ verb, untilMs, priority }: KvAction, tMs: number): boolean {
+  if (verb === 'pin') return untilMs >= tMs && untilMs < Number.POSITIVE_INFINITY;
+  if (verb !== 'retain') return true;
+  return untilMs >= tMs && Number.isInteger(priority) && priority! >= 0 && priority! <= 100;
+}
+
 /**
- * Whether these engines can execute an action: claims that fall back to their last access or drop, demotion to garbage and, with a
- * host tier, prefetch. They answer the rest with `rejected`, reason `unsupported`.
+ * Whether these engines can execute an action: marks of all sorts, demotion to garbage and, with a host tier, prefetch. They answer the
+ * rest with `rejected`, reason `unsupported`.
  */
 export function isSupported(action: KvAction): boolean {
-  if (action.verb === 'pin') {
-    return action.hardness !== 'reference' && (action.onExpiry === 'trueLastAccess' || action.onExpiry === 'drop');
-  }
   if (action.verb === 'demote') return action.toTier === undefined || action.toTier === 'none';
-  return action.verb === 'prefetch';
+  return action.verb !== 'share';
 }

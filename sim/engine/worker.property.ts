@@ -22,6 +22,8 @@ import {
 export interface CaseFlavour {
   readonly aborts?: boolean;
   readonly claims?: boolean;
+  /** Every case has many actions on marks. */
+  readonly manyClaims?: boolean;
   readonly host?: boolean;
   readonly prefetch?: boolean;
   /** True: in every case; missing: in one of five. */
@@ -203,7 +205,8 @@ class CaseMaker {
     this.#spanMs = count * (this.#chance(0.5) ? 2 : 12) * (timer.baseMs || 1);
     this.#makeRequests(count);
     if (this.#flavour.aborts !== false && this.#chance(0.4)) this.#makeAborts();
-    if (this.#flavour.claims !== false && this.#chance(0.4)) this.#makeClaims();
+    if (this.#flavour.manyClaims === true) this.#makeClaims(40);
+    else if (this.#flavour.claims !== false && this.#chance(0.4)) this.#makeClaims(10);
     if (this.#flavour.prefetch !== false && this.#config.hostBlocks > 0 && this.#chance(0.3)) this.#makePrefetches();
     if (this.#flavour.lifecycle !== false && this.#chance(0.15)) this.#makeLifecycle();
     const chains = this.#requests.slice(0, 4).map((request) => [request.leaf, this.#promptBlocks(request)] as const);
@@ -258,6 +261,7 @@ class CaseMaker {
       storePromptOnly: this.#chance(0.2),
       prefillMsPerToken: 0.1,
       prefillMsPerPair: 0.001,
+      defaultPriority: this.#pick([0, 35]),
     });
   }
 
@@ -329,10 +333,9 @@ class CaseMaker {
     }
   }
 
-  #makeClaims(): void {
-    for (let i = this.#integer(1, 10); i > 0; i--) {
-      const verb = this.#chance(0.85) ? 'pin' : this.#pick(['demote', 'retain'] as const);
-      this.#inputs.push(this.#action(verb));
+  #makeClaims(most: number): void {
+    for (let i = this.#integer(1, most); i > 0; i--) {
+      this.#inputs.push(this.#action(this.#pick(['pin', 'pin', 'pin', 'retain', 'demote'] as const)));
     }
   }
 
@@ -353,13 +356,24 @@ class CaseMaker {
       fromBlocks: this.#chance(0.8) ? 0 : this.#integer(0, toBlocks),
       toBlocks,
       untilMs: tMs + this.#time(this.#spanMs) - (this.#chance(0.05) ? this.#spanMs : 0),
-      hardness: this.#pick(['soft', 'lease'] as const),
+      hardness: this.#pick(['reference', 'soft', 'lease'] as const),
       mode: this.#pick(['max', 'max', 'replace', 'fixed'] as const),
-      onExpiry: this.#pick(['trueLastAccess', 'drop'] as const),
+      onExpiry: this.#pick(['trueLastAccess', 'drop', 'back', 'front'] as const),
       tierFloor: 0,
       ...(this.#chance(0.5) ? { refreshMs: this.#time(this.#spanMs / 2) } : {}),
+      ...(verb === 'retain' ? this.#level() : {}),
+      ...(verb === 'demote' && this.#chance(0.5) ? { toTier: 'none', why: this.#pick(['closed', 'superseded', 'timeout'] as const) } : {}),
     };
+    if (verb === 'retain' && this.#chance(0.3)) return { tMs, kind: 'action', action: { ...action, untilMs: Number.POSITIVE_INFINITY } };
     return { tMs, kind: 'action', action };
+  }
+
+  #level(): Partial<KvAction> {
+    return {
+      priority: this.#pick([0, 20, 35, 80, 100, 101]),
+      priorityMerge: this.#pick(['max', 'replace'] as const),
+      reclaim: this.#pick(['keep', 'clear'] as const),
+    };
   }
 
   #makeLifecycle(): void {

@@ -105,6 +105,8 @@ export interface EngineConfig {
   /** Prefill cost per token and per token pair, ms; used by onboard = cheaper. */
   readonly prefillMsPerToken: number;
   readonly prefillMsPerPair: number;
+  /** Level 0..100 of blocks that no retain gave one; default 0. */
+  readonly defaultPriority?: number;
 }
 
 /** A dispatched attempt as the engine sees it. */

@@ -1,46 +1,126 @@
 /**
- * The HBM pool: a segment pool whose blocks may carry claims. A claim is a mark on segments, never a reference; it decides the list
- * in which an idle segment waits, and so the victim order.
+ * The HBM pool: a segment pool whose blocks may carry marks: a claim, the reference of a live session, a level. A mark belongs to
+ * segments and is never a reference by a request; together they decide the list in which an idle segment waits, and so the victim order.
  *
- *     garbage (demoted)  <  ordinary + expired, by release  <  soft pins, by deadline  <  leases, by deadline
+ *     garbage  <  ordinary + expired, by release  <  referred, by release  <  soft pins, by deadline  <  leases, by deadline
  *
- * Deadlines of all claimed segments, referenced or idle, lie in a binary heap of (deadline, segment, generation); entries that a
- * refresh, merge or eviction made stale are recognised and skipped.
- * Source: engine specification 4.7, retention specification 4.1 and 7, worker port (claims).
+ * with one more list per class and level where blocks have a level other than the default. Deadlines of all marks, of blocks in use
+ * or idle, lie in a heap; rows that a refresh, merge or eviction made stale are recognised and skipped.
+ * Source: engine specification 4.7, retention specification 4.1 and 7, ADR 9, worker port (marks).
  */
-import { DOOMED, DROPS, DUE, EXPIRED, GARBAGE, IN_USE, LEASE, NONE, pathBranch, pathLimit, SOFT, WORN } from './segment-columns.ts';
-import { SegmentPool } from './segment-pool.ts';
+import type { BranchTable } from '../../../control/blocks.ts';
+import { REMOVAL } from '../removal.ts';
+import { DeadlineHeap } from './deadline-heap.ts';
+import type { KvOutbox } from './kv-outbox.ts';
+import {
+  AFTER,
+  BACK,
+  CLEARS,
+  DOOMED,
+  DROPS,
+  DUE,
+  EXPIRED,
+  FRONT,
+  GARBAGE,
+  IN_USE,
+  LEASE,
+  LEVELLED,
+  LIVE,
+  NONE,
+  ORDINARY,
+  pathBranch,
+  pathLimit,
+  REFERRED,
+  SOFT,
+  WORN,
+} from './segment-columns.ts';
+import { type PoolTotals, SegmentPool } from './segment-pool.ts';
+import type { SegmentStore } from './segment-store.ts';
+
+/** What every mark says. */
+export interface MarkTerms {
+  readonly untilMs: number;
+  /** 0 = a hit does not move the deadline. */
+  readonly refreshMs: number;
+  /** DROPS, BACK, FRONT, or 0 = blocks stay at their last access. */
+  readonly rule: number;
+}
 
 /** What a claim asks for. */
-export interface ClaimTerms {
+export interface ClaimTerms extends MarkTerms {
+  /** SOFT or LEASE. */
   readonly mark: number;
-  readonly untilMs: number;
-  readonly refreshMs: number;
   readonly session: number;
-  readonly drop: boolean;
   readonly mode: 'max' | 'replace' | 'fixed';
 }
 
-export class HbmPool extends SegmentPool {
-  /** A claim with onExpiry = drop was ever set: deadlines are effects of their own. */
-  dropping = false;
-  private heapUntil = new Float64Array(16);
-  private heapSegment = new Int32Array(16);
-  private heapGeneration = new Int32Array(16);
-  private heapSize = 0;
-  private garbageReason = 0;
+/** What a retain asks for; a deadline of Infinity = without end. */
+export interface LevelTerms extends MarkTerms {
+  readonly level: number;
+  readonly merge: 'max' | 'replace';
+  /** A hit takes the deadline away. */
+  readonly clears: boolean;
+}
 
-  /** Earliest deadline of a live claim; Infinity if none. */
+const RULES = DROPS | BACK | FRONT;
+/** Classes of the victim order by list and mark; a list of a level is known by class x LEVELS + level. */
+const CLASS_OF = { [LEVELLED]: 1, [REFERRED]: 2, [SOFT]: 3, [LEASE]: 4 } as Readonly<Record<number, number>>;
+const LEVELS = 128;
+
+export class HbmPool extends SegmentPool {
+  /** A mark with onExpiry = drop was ever set: deadlines are effects of their own. */
+  dropping = false;
+  /** Level of blocks without one. */
+  private readonly defaultLevel: number;
+  private readonly deadlines = new DeadlineHeap();
+  /** Lists in victim order behind the garbage, and class x LEVELS + level of each; empty until a reference or level was set. */
+  private readonly ranking: number[] = [];
+  private readonly rankKeys: number[] = [];
+  /** List by class x LEVELS + level. */
+  private readonly levelLists = new Map<number, number>();
+  /** Idle segments (id, generation) that go behind all others at the deadline in hand. */
+  private readonly goingBack: number[] = [];
+
+  constructor(branches: BranchTable, usable: number, outbox: KvOutbox, totals: PoolTotals, store: SegmentStore, defaultLevel = 0) {
+    super(branches, usable, outbox, totals, store);
+    this.defaultLevel = defaultLevel;
+  }
+
+  /** Earliest deadline of a live mark; Infinity if none. */
   get nextExpiryMs(): number {
-    while (this.heapSize > 0 && !this.topLives()) this.pop();
-    return this.heapSize === 0 ? Infinity : this.heapUntil[0]!;
+    const { deadlines } = this;
+    while (deadlines.size > 0 && !this.topLives()) deadlines.pop();
+    return deadlines.size === 0 ? Infinity : deadlines.timeMs[0]!;
+  }
+
+  override get claimed(): number {
+    let blocks = super.claimed;
+    for (let i = 0; i < this.ranking.length; i++) {
+      const list = this.ranking[i]!;
+      if (this.rankKeys[i]! >= 3 * LEVELS && list !== SOFT && list !== LEASE) blocks += this.listed[list]!;
+    }
+    return blocks;
   }
 
   /** Claims the resident copies of blocks [first, last) of a chain. Returns the number of distinct resident blocks. */
   claim(branch: number, first: number, last: number, terms: ClaimTerms): number {
     this.addClaimColumns();
-    if (terms.drop) this.dropping = true;
-    return this.mark_(branch, first, last, terms);
+    if (terms.rule === DROPS) this.dropping = true;
+    return this.onRange(branch, first, last, (s) => this.setClaim(s, terms));
+  }
+
+  /** Marks the resident copies of a range as on the path of a live session. Returns the number of distinct resident blocks. */
+  refer(branch: number, first: number, last: number, terms: MarkTerms): number {
+    this.prepareMarks();
+    if (terms.rule === DROPS) this.dropping = true;
+    return this.onRange(branch, first, last, (s) => this.setReference(s, terms));
+  }
+
+  /** Gives the resident copies of a range a level. Returns the number of distinct resident blocks. */
+  retain(branch: number, first: number, last: number, terms: LevelTerms): number {
+    this.prepareMarks();
+    if (terms.rule === DROPS) this.dropping = true;
+    return this.onRange(branch, first, last, (s) => this.setLevel(s, terms));
   }
 
   /**
@@ -49,11 +129,10 @@ export class HbmPool extends SegmentPool {
    */
   demote(branch: number, first: number, last: number, reason: number): number {
     this.addClaimColumns();
-    this.garbageReason = reason;
-    return this.mark_(branch, first, last, null);
+    return this.onRange(branch, first, last, (s) => this.discard(s, reason));
   }
 
-  private mark_(branch: number, first: number, last: number, terms: ClaimTerms | null): number {
+  private onRange(branch: number, first: number, last: number, change: (s: number) => void): number {
     const entries = this.branches.path(branch, last, pathBranch, pathLimit);
     let start = 0;
     let resident = 0;
@@ -63,13 +142,13 @@ export class HbmPool extends SegmentPool {
       start += limit;
       if (low >= limit) continue;
       const b = pathBranch[i]!;
-      resident += this.markRange(this.chains.get(b), Math.max(low, 0), limit, terms);
-      if (this.copyBlocks > 0) this.markRange(this.copies.get(b), Math.max(low, 0), limit, terms);
+      resident += this.changeRange(this.chains.get(b), Math.max(low, 0), limit, change);
+      if (this.copyBlocks > 0) this.changeRange(this.copies.get(b), Math.max(low, 0), limit, change);
     }
     return resident;
   }
 
-  private markRange(head: number, low: number, high: number, terms: ClaimTerms | null): number {
+  private changeRange(head: number, low: number, high: number, change: (s: number) => void): number {
     let blocks = 0;
     let s = head;
     while (s !== NONE) {
@@ -81,10 +160,7 @@ export class HbmPool extends SegmentPool {
       if (this.from[s]! < low) s = this.split(s, low);
       if (this.to[s]! > high) this.split(s, high);
       blocks += this.to[s]! - this.from[s]!;
-      if (terms === null) {
-        this.drop[s >> 4] = this.garbageReason;
-        this.remark(s, GARBAGE);
-      } else this.setClaim(s, terms);
+      change(s);
       const prev = this.prev[s]!;
       if (this.tag[s] === 0 && prev !== NONE) {
         const end = this.to[s]!;
@@ -111,38 +187,183 @@ export class HbmPool extends SegmentPool {
     this.until[s >> 4] = until;
     this.refresh[s >> 4] = terms.refreshMs;
     this.holder[s] = terms.session;
-    this.drop[s >> 4] = terms.drop ? DROPS : 0;
+    this.drop[s >> 4] = terms.rule;
     this.mark[s] = mark;
-    if (this.ref[s] === 0) this.insertByDeadline(mark, s);
+    if (this.ref[s] === 0) this.listMarked(s);
     this.push(until, s);
   }
 
-  /** Gives a segment the mark 0, GARBAGE or DOOMED and moves it, if idle, to the list of that mark. */
+  private setReference(s: number, terms: MarkTerms): void {
+    const old = this.mark[s]!;
+    const until = this.refRule[s >> 4] === 0 ? terms.untilMs : Math.max(terms.untilMs, this.refUntil[s >> 4]!);
+    this.refUntil[s >> 4] = until;
+    this.refRefresh[s >> 4] = terms.refreshMs;
+    this.refRule[s >> 4] = LIVE | terms.rule;
+    this.push(until, s);
+    if (old !== SOFT && old !== LEASE && old !== REFERRED) this.remark(s, REFERRED);
+  }
+
+  private setLevel(s: number, terms: LevelTerms): void {
+    const old = this.mark[s]!;
+    // Neither garbage nor what is about to be dropped has a level.
+    if (old === GARBAGE || old === DOOMED) return;
+    const had = this.level[s >> 4]! - 1;
+    if (terms.merge === 'max' && had >= 0) {
+      if (had > terms.level || (had === terms.level && this.levelUntil[s >> 4]! > terms.untilMs)) return;
+    }
+    const level = terms.level === this.defaultLevel ? 0 : terms.level + 1;
+    this.level[s >> 4] = level;
+    this.levelRule[s >> 4] = (terms.clears ? CLEARS : 0) | terms.rule;
+    this.levelUntil[s >> 4] = terms.untilMs;
+    this.levelRefresh[s >> 4] = terms.refreshMs;
+    if (level > 0 && terms.untilMs < Infinity) this.push(terms.untilMs, s);
+    if (level !== had + 1) this.levelChanged(s);
+  }
+
+  /** Gives a segment with another level than before its place. */
+  private levelChanged(s: number): void {
+    const old = this.mark[s]!;
+    if (old === SOFT || old === LEASE || old === REFERRED) this.relist(s);
+    else this.remark(s, this.markLeft(s));
+  }
+
+  /** Makes a segment garbage. */
+  private discard(s: number, reason: number): void {
+    this.remark(s, GARBAGE);
+    this.drop[s >> 4] = reason;
+    this.endMarks(s);
+  }
+
+  private endMarks(s: number): void {
+    if (this.level.length === 0) return;
+    this.refRule[s >> 4] = 0;
+    this.level[s >> 4] = 0;
+  }
+
+  /** The mark of a segment without claim. */
+  private markLeft(s: number): number {
+    if (this.level.length === 0) return 0;
+    if (this.refRule[s >> 4] !== 0) return REFERRED;
+    return this.level[s >> 4] !== 0 ? LEVELLED : 0;
+  }
+
+  /** Gives a segment the mark 0, GARBAGE, REFERRED or LEVELLED in place of another one that is no live claim, and its place. */
   private remark(s: number, mark: number): void {
+    const isAfter = this.isAfterClaim(s);
     this.mark[s] = mark;
+    if (mark === 0) this.drop[s >> 4] = isAfter ? 0 : WORN;
+    else this.drop[s >> 4] = isAfter ? AFTER : 0;
+    this.relist(s);
+  }
+
+  /** Whether an idle segment had a claim, granted or refreshed since its last access, that ended. */
+  private isAfterClaim(s: number): boolean {
+    if (this.list[s] === EXPIRED) return (this.drop[s >> 4]! & WORN) === 0;
+    const mark = this.mark[s]!;
+    return (mark === REFERRED || mark === LEVELLED) && (this.drop[s >> 4]! & AFTER) !== 0;
+  }
+
+  /** Puts an idle segment in the list of its marks. */
+  private relist(s: number): void {
     if (this.list[s] === IN_USE) return;
     this.remove(s);
-    this.insertBySeq(mark === GARBAGE ? GARBAGE : EXPIRED, s);
+    this.listAgain(s);
+  }
+
+  /** Puts an idle segment, in no list now, at the place of its release number. */
+  private listAgain(s: number): void {
+    const mark = this.mark[s]!;
+    if (mark === 0) this.insertBySeq(EXPIRED, s);
+    else if (mark === GARBAGE) this.insertBySeq(GARBAGE, s);
+    else this.listMarked(s);
+  }
+
+  protected override listMarked(s: number): void {
+    const mark = this.mark[s]!;
+    const list = this.level.length === 0 || this.level[s >> 4] === 0 ? mark : this.levelList(CLASS_OF[mark]! * LEVELS + this.level[s >> 4]! - 1);
+    if (mark === SOFT || mark === LEASE) this.insertByDeadline(list, s);
+    else this.insertBySeq(list, s);
+  }
+
+  private prepareMarks(): void {
+    this.addMarkColumns();
+    if (this.ranking.length > 0) return;
+    for (const [list, victimClass] of [
+      [ORDINARY, 1],
+      [REFERRED, 2],
+      [SOFT, 3],
+      [LEASE, 4],
+    ] as const) {
+      this.ranking.push(list);
+      this.rankKeys.push(victimClass * LEVELS + this.defaultLevel);
+    }
+  }
+
+  private levelList(key: number): number {
+    const known = this.levelLists.get(key);
+    if (known !== undefined) return known;
+    const list = this.addList();
+    this.levelLists.set(key, list);
+    let at = 0;
+    while (at < this.rankKeys.length && this.rankKeys[at]! < key) at++;
+    this.rankKeys.splice(at, 0, key);
+    this.ranking.splice(at, 0, list);
+    return list;
+  }
+
+  override victim(): number {
+    const { ranking, oldest } = this;
+    if (ranking.length === 0) return super.victim();
+    if (oldest[GARBAGE] !== NONE) return oldest[GARBAGE]!;
+    for (let i = 0; i < ranking.length; i++) {
+      const list = ranking[i]!;
+      const s = oldest[list]!;
+      const other = list === ORDINARY ? oldest[EXPIRED]! : NONE;
+      if (other !== NONE && (s === NONE || this.seq[other >> 1]! < this.seq[s >> 1]!)) return other;
+      if (s !== NONE) return s;
+    }
+    return NONE;
   }
 
   protected override hitMarked(s: number, nowMs: number): void {
     const mark = this.mark[s]!;
     if (mark === GARBAGE) this.mark[s] = 0;
-    else if (mark !== SOFT && mark !== LEASE) return;
-    else if (this.refresh[s >> 4] === 0) this.drop[s >> 4]! |= WORN;
-    else if (nowMs + this.refresh[s >> 4]! > this.until[s >> 4]!) {
-      this.until[s >> 4] = nowMs + this.refresh[s >> 4]!;
-      this.push(this.until[s >> 4]!, s);
+    else if (mark === SOFT || mark === LEASE) {
+      if (this.refresh[s >> 4] === 0) this.drop[s >> 4]! |= WORN;
+      else if (nowMs + this.refresh[s >> 4]! > this.until[s >> 4]!) {
+        this.until[s >> 4] = nowMs + this.refresh[s >> 4]!;
+        this.push(this.until[s >> 4]!, s);
+      }
+    } else if (mark === REFERRED || mark === LEVELLED) this.drop[s >> 4] = 0;
+    if (this.level.length > 0) this.hitLevel(s, nowMs);
+  }
+
+  private hitLevel(s: number, nowMs: number): void {
+    const { refRule, refUntil, refRefresh, levelRule, levelUntil, levelRefresh } = this;
+    if (refRule[s >> 4] !== 0 && refRefresh[s >> 4]! > 0 && nowMs + refRefresh[s >> 4]! > refUntil[s >> 4]!) {
+      refUntil[s >> 4] = nowMs + refRefresh[s >> 4]!;
+      this.push(refUntil[s >> 4]!, s);
+    }
+    if (this.level[s >> 4] === 0) return;
+    if ((levelRule[s >> 4]! & CLEARS) !== 0) levelUntil[s >> 4] = Infinity;
+    else if (levelRefresh[s >> 4]! > 0 && nowMs + levelRefresh[s >> 4]! > levelUntil[s >> 4]!) {
+      levelUntil[s >> 4] = nowMs + levelRefresh[s >> 4]!;
+      this.push(levelUntil[s >> 4]!, s);
     }
   }
 
   protected override split(s: number, at: number): number {
     const deep = super.split(s, at);
-    if (this.mark[deep] === SOFT || this.mark[deep] === LEASE) this.push(this.until[deep >> 4]!, deep);
+    const mark = this.mark[deep]!;
+    if (mark === SOFT || mark === LEASE) this.push(this.until[deep >> 4]!, deep);
+    if (mark !== 0 && this.level.length > 0) {
+      if (this.refRule[deep >> 4] !== 0) this.push(this.refUntil[deep >> 4]!, deep);
+      if (this.level[deep >> 4] !== 0 && this.levelUntil[deep >> 4]! < Infinity) this.push(this.levelUntil[deep >> 4]!, deep);
+    }
     return deep;
   }
 
-  /** Ends the claims whose deadline lies before `tMs`, or at it if `inclusive`. Returns whether content was dropped. */
+  /** Ends the marks whose deadline lies before `tMs`, or at it if `inclusive`. Returns whether content was dropped. */
   expire(tMs: number, inclusive: boolean): boolean {
     let dropped = false;
     for (;;) {
@@ -152,41 +373,95 @@ export class HbmPool extends SegmentPool {
     }
   }
 
-  /** All claims of one deadline; drops go in queue order. Returns whether content was dropped. */
+  /** All marks of one deadline; moves and drops go in queue order. Returns whether content was dropped. */
   private expireInstant(until: number): boolean {
     let dropped = false;
     while (this.nextExpiryMs === until) {
-      const s = this.heapSegment[0]!;
-      this.pop();
-      this.totals.claimsExpired += this.to[s]! - this.from[s]!;
+      const s = this.deadlines.segment[0]!;
+      this.deadlines.pop();
       this.touched++;
-      if ((this.drop[s >> 4]! & DROPS) === 0) {
-        this.remark(s, 0);
-        this.mergeAround(s);
-      } else if (this.ref[s]! > 0) this.mark[s] = DOOMED;
-      else {
-        this.mark[s] = DUE;
-        dropped = true;
-      }
+      if (this.expireSegment(s, until)) dropped = true;
     }
+    if (this.goingBack.length > 0) this.moveBack();
     if (!dropped) return false;
     const { atMs } = this.outbox;
     this.outbox.at(until);
-    // What is due now stands at the old end of the two lists; a drop may cut another due segment in two.
-    for (;;) {
-      const soft = this.dueHead(SOFT);
-      const lease = this.dueHead(LEASE);
-      if (soft === NONE && lease === NONE) break;
-      const s = soft === NONE || (lease !== NONE && this.seq[lease >> 1]! < this.seq[soft >> 1]!) ? lease : soft;
-      this.forget(s, this.to[s]! - this.from[s]!);
-    }
+    // A drop may cut another due segment in two.
+    for (let s = this.oldest[DUE]!; s !== NONE; s = this.oldest[DUE]!) this.forget(s, this.to[s]! - this.from[s]!);
     this.outbox.at(atMs);
     return true;
   }
 
-  private dueHead(list: number): number {
-    const s = this.oldest[list]!;
-    return s !== NONE && this.mark[s] === DUE ? s : NONE;
+  /** Ends what ends now on a segment. Returns whether its content is due. */
+  private expireSegment(s: number, until: number): boolean {
+    const mark = this.mark[s]!;
+    const idle = this.ref[s] === 0;
+    let rule = -1;
+    let isAfter = this.isAfterClaim(s);
+    let isClaimed = mark === SOFT || mark === LEASE;
+    if (isClaimed && this.until[s >> 4] === until) {
+      this.totals.claimsExpired += this.to[s]! - this.from[s]!;
+      rule = this.drop[s >> 4]! & RULES;
+      isAfter = idle && (this.drop[s >> 4]! & WORN) === 0;
+      isClaimed = false;
+    }
+    if (this.level.length > 0) {
+      if (this.refRule[s >> 4] !== 0 && this.refUntil[s >> 4] === until) {
+        if (rule < 0) rule = this.refRule[s >> 4]! & RULES;
+        this.refRule[s >> 4] = 0;
+      }
+      if (this.level[s >> 4] !== 0 && this.levelUntil[s >> 4] === until) {
+        if (rule < 0) rule = this.levelRule[s >> 4]! & RULES;
+        this.level[s >> 4] = 0;
+      }
+      // Another live mark holds the block where it is.
+      if (isClaimed || this.refRule[s >> 4] !== 0) rule = 0;
+    }
+    if (rule === DROPS) return this.doom(s);
+    if (rule === FRONT) this.discard(s, isAfter ? REMOVAL.afterClaim : REMOVAL.capacity);
+    else if (isClaimed) this.relist(s);
+    else {
+      const left = this.markLeft(s);
+      this.mark[s] = left;
+      if (left === 0) this.drop[s >> 4] = isAfter ? 0 : WORN;
+      else this.drop[s >> 4] = isAfter ? AFTER : 0;
+      this.relist(s);
+      if (rule === BACK && idle) {
+        this.goingBack.push(s, this.generation[s]!);
+        this.remove(s);
+        return false;
+      }
+    }
+    this.mergeAround(s);
+    return false;
+  }
+
+  /** The content of a segment goes, now if it is idle, else with its last holder. Returns whether it is idle. */
+  private doom(s: number): boolean {
+    this.endMarks(s);
+    if (this.list[s] === IN_USE) {
+      this.mark[s] = DOOMED;
+      return false;
+    }
+    this.remove(s);
+    this.mark[s] = DUE;
+    this.insertBySeq(DUE, s);
+    return true;
+  }
+
+  /** Puts the segments in hand behind all others of their lists, in queue order. */
+  private moveBack(): void {
+    const { goingBack } = this;
+    const moved: { s: number; born: number }[] = [];
+    for (let i = 0; i < goingBack.length; i += 2) moved.push({ s: goingBack[i]!, born: goingBack[i + 1]! });
+    goingBack.length = 0;
+    moved.sort((a, b) => this.seq[a.s >> 1]! - this.seq[b.s >> 1]!);
+    for (const { s } of moved) {
+      this.seq[s >> 1] = this.releases;
+      this.releases += this.to[s]! - this.from[s]!;
+      this.listAgain(s);
+    }
+    for (const { s, born } of moved) if (this.generation[s] === born) this.mergeAround(s);
   }
 
   private mergeAround(s: number): void {
@@ -197,65 +472,17 @@ export class HbmPool extends SegmentPool {
   }
 
   private topLives(): boolean {
-    const s = this.heapSegment[0]!;
-    return (
-      this.generation[s] === this.heapGeneration[0] &&
-      (this.mark[s] === SOFT || this.mark[s] === LEASE) &&
-      this.until[s >> 4] === this.heapUntil[0]
-    );
+    const { deadlines } = this;
+    const s = deadlines.segment[0]!;
+    if (this.generation[s] !== deadlines.generation[0]) return false;
+    const until = deadlines.timeMs[0]!;
+    const mark = this.mark[s]!;
+    if ((mark === SOFT || mark === LEASE) && this.until[s >> 4] === until) return true;
+    if (this.level.length === 0) return false;
+    return (this.refRule[s >> 4] !== 0 && this.refUntil[s >> 4] === until) || (this.level[s >> 4] !== 0 && this.levelUntil[s >> 4] === until);
   }
 
   private push(until: number, s: number): void {
-    let i = this.heapSize++;
-    if (i === this.heapUntil.length) this.widenHeap();
-    const key = this.heapUntil;
-    const segment = this.heapSegment;
-    const generation = this.heapGeneration;
-    while (i > 0) {
-      const up = (i - 1) >> 1;
-      if (key[up]! <= until) break;
-      key[i] = key[up]!;
-      segment[i] = segment[up]!;
-      generation[i] = generation[up]!;
-      i = up;
-    }
-    key[i] = until;
-    segment[i] = s;
-    generation[i] = this.generation[s]!;
-  }
-
-  private pop(): void {
-    const n = --this.heapSize;
-    const key = this.heapUntil;
-    const segment = this.heapSegment;
-    const generation = this.heapGeneration;
-    const until = key[n]!;
-    let i = 0;
-    for (;;) {
-      let child = 2 * i + 1;
-      if (child >= n) break;
-      if (child + 1 < n && key[child + 1]! < key[child]!) child++;
-      if (key[child]! >= until) break;
-      key[i] = key[child]!;
-      segment[i] = segment[child]!;
-      generation[i] = generation[child]!;
-      i = child;
-    }
-    key[i] = until;
-    segment[i] = segment[n]!;
-    generation[i] = generation[n]!;
-  }
-
-  private widenHeap(): void {
-    const size = this.heapUntil.length * 2;
-    const until = new Float64Array(size);
-    until.set(this.heapUntil);
-    this.heapUntil = until;
-    const segment = new Int32Array(size);
-    segment.set(this.heapSegment);
-    this.heapSegment = segment;
-    const generation = new Int32Array(size);
-    generation.set(this.heapGeneration);
-    this.heapGeneration = generation;
+    this.deadlines.push(until, s, this.generation[s]!);
   }
 }

@@ -286,7 +286,7 @@ export class JumpWorker implements Worker {
 
   protected newPool(): HbmPool {
     const { config, branches, sink, index } = this.parts;
-    const pool = new HbmPool(branches, config.blocks - 1, this.outbox, this.counters, this.memory.segments);
+    const pool = new HbmPool(branches, config.blocks - 1, this.outbox, this.counters, this.memory.segments, config.defaultPriority);
     pool.watcher = {
       broken: (session, blocks) => {
         sink.claimBroken(index, session, blocks, Number.isNaN(this.crossingMs) ? this.nowMs : this.crossingMs);

@@ -1,11 +1,13 @@
 /** Execution of the control plane's KV actions at one worker; the rules stand in the worker port. */
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
-import { isSupported, outcomeOf } from '../action-outcome.ts';
+import { isSupported, isTimely, outcomeOf } from '../action-outcome.ts';
 import { releaseReason } from '../removal.ts';
 import type { HbmPool } from './hbm-pool.ts';
 import type { HostTraffic } from './host-traffic.ts';
-import { LEASE, SOFT } from './segment-columns.ts';
+import { BACK, DROPS, FRONT, LEASE, SOFT } from './segment-columns.ts';
+
+const RULES = { trueLastAccess: 0, drop: DROPS, back: BACK, front: FRONT } as const;
 
 /** Where an action is executed. */
 export interface CommandScene {
@@ -23,18 +25,23 @@ export function executeCommand(action: KvAction, tMs: number, scene: CommandScen
   const rejected = (reason: string): ActionOutcome => ({ result: 'rejected', reason, appliedBlocks: 0, requestedBlocks });
   if (!(fromBlocks >= 0 && toBlocks > fromBlocks)) return rejected('invalid');
   if (branch < 0 || branch >= branches.count || toBlocks > branches.end(branch)) return rejected('invalid');
-  if (verb === 'pin' && !(action.untilMs >= tMs && action.untilMs < Number.POSITIVE_INFINITY)) return rejected('invalid');
+  if (!isTimely(action, tMs)) return rejected('invalid');
   if (scene.isDown) return rejected('down');
   if (!isSupported(action)) return rejected('unsupported');
   if (verb === 'demote') return outcomeOf(pool.demote(branch, fromBlocks, toBlocks, releaseReason(action.why)), requestedBlocks);
   if (verb === 'prefetch') return scene.host === null ? rejected('unsupported') : scene.host.prefetch(action, tMs);
-  const blocks = pool.claim(branch, fromBlocks, toBlocks, {
-    mark: action.hardness === 'lease' ? LEASE : SOFT,
-    untilMs: action.untilMs,
-    refreshMs: action.refreshMs ?? 0,
-    session: action.session,
-    drop: action.onExpiry === 'drop',
-    mode: action.mode,
-  });
-  return outcomeOf(blocks, requestedBlocks);
+  return outcomeOf(setMark(pool, action), requestedBlocks);
+}
+
+/** Executes a pin or retain. Returns the number of distinct resident blocks. */
+function setMark(pool: HbmPool, action: KvAction): number {
+  const { branch, fromBlocks, toBlocks, hardness, untilMs, refreshMs = 0 } = action;
+  const terms = { untilMs, refreshMs, rule: RULES[action.onExpiry] };
+  if (action.verb === 'retain') {
+    const { priority, priorityMerge: merge = 'replace', reclaim } = action;
+    return pool.retain(branch, fromBlocks, toBlocks, { ...terms, level: priority!, merge, clears: reclaim === 'clear' });
+  }
+  if (hardness === 'reference') return pool.refer(branch, fromBlocks, toBlocks, terms);
+  const mark = hardness === 'lease' ? LEASE : SOFT;
+  return pool.claim(branch, fromBlocks, toBlocks, { ...terms, mark, session: action.session, mode: action.mode });
 }

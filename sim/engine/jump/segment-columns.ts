@@ -18,25 +18,38 @@ export { NONE } from './segment-store.ts';
 
 /**
  * Lists of the eviction order. Ordinary and expired blocks are one victim class, merged by release number; soft pins and leases are
- * ordered by (deadline, release number), the others by release number.
+ * ordered by (deadline, release number), the others by release number. Lists of blocks with a level follow from LISTS on, made when
+ * needed (hbm-pool.ts).
  */
 export const ORDINARY = 0;
 export const EXPIRED = 1;
 export const GARBAGE = 2;
 export const SOFT = 3;
 export const LEASE = 4;
-const LISTS = 5;
-/** `mark` of a referenced segment whose claim with onExpiry = drop has ended: content goes with the last reference. */
-export const DOOMED = 5;
-/** `mark` of an idle segment that is about to be dropped. */
-export const DUE = 6;
+export const REFERRED = 5;
+/** `mark` of a segment of class 1 with a level of its own. */
+export const LEVELLED = 6;
+/** `mark` of a referenced segment whose last mark, with onExpiry = drop, has ended: content goes with the last reference. */
+export const DOOMED = 7;
+/** `mark` and list of idle segments that are about to be dropped. */
+export const DUE = 8;
 /** `mark` of a segment of the host tier that is being written by the transfer job `holder`. */
-export const WRITING = 7;
-/** Bits of `drop`: content goes at the deadline; a hit that did not refresh the claim came after its grant. */
+export const WRITING = 9;
+export const LISTS = 9;
+/**
+ * Bits of `drop`, of `refRule` and `levelRule`: what happens at the deadline (none = the block stays where it is). Further bits of
+ * `drop`: a hit that did not refresh the claim came after its grant; a claim granted or refreshed since the last access has ended though
+ * another mark lives. Of `refRule` and `levelRule`: there is such a mark; a hit takes the deadline away.
+ */
 export const DROPS = 1;
 export const WORN = 2;
+export const BACK = 4;
+export const FRONT = 8;
+export const AFTER = 16;
+export const LIVE = 32;
+export const CLEARS = 64;
 /** `list` of a segment that is in no list (referenced). */
-export const IN_USE = 255;
+export const IN_USE = -1;
 
 /** Scratch for the path of a chain, root first; shared by all pools, valid until the next path is taken. */
 export const pathBranch = new Int32Array(MAX_PATH);
@@ -48,10 +61,10 @@ export class SegmentColumns extends SegmentViews implements StoreUser {
   readonly chains = new IntMap(6);
   readonly copies = new IntMap(2);
   /** Oldest and youngest segment per list. */
-  readonly oldest = new Int32Array(LISTS).fill(NONE);
-  readonly youngest = new Int32Array(LISTS).fill(NONE);
+  oldest = new Int32Array(LISTS).fill(NONE);
+  youngest = new Int32Array(LISTS).fill(NONE);
   /** Blocks per list. */
-  readonly listed = new Float64Array(LISTS);
+  listed = new Float64Array(LISTS);
   /** Next release number. */
   releases = 0;
   /** Live segments, now and at most. */
@@ -87,6 +100,26 @@ export class SegmentColumns extends SegmentViews implements StoreUser {
     this.store.addClaims();
   }
 
+  /** Makes room for references and levels. */
+  protected addMarkColumns(): void {
+    this.store.addClaims();
+    this.store.addLevels();
+  }
+
+  /** A new empty list. */
+  protected addList(): number {
+    const list = this.oldest.length;
+    for (const name of ['oldest', 'youngest'] as const) {
+      const wide = new Int32Array(list + 1).fill(NONE);
+      wide.set(this[name]);
+      this[name] = wide;
+    }
+    const wide = new Float64Array(list + 1);
+    wide.set(this.listed);
+    this.listed = wide;
+    return list;
+  }
+
   /** Bytes of the maps, and an equal share of the rows. */
   get bytes(): number {
     return this.store.bytes / this.store.shares + this.chains.bytes + this.copies.bytes;
@@ -104,6 +137,10 @@ export class SegmentColumns extends SegmentViews implements StoreUser {
     this.up[s] = 0;
     this.tag[s] = 0;
     this.mark[s] = 0;
+    if (this.level.length > 0) {
+      this.refRule[s >> 4] = 0;
+      this.level[s >> 4] = 0;
+    }
     return s;
   }
 
@@ -233,6 +270,18 @@ export class SegmentColumns extends SegmentViews implements StoreUser {
     this.until[target >> 4] = this.until[source >> 4]!;
     this.refresh[target >> 4] = this.refresh[source >> 4]!;
     this.drop[target >> 4] = this.drop[source >> 4]!;
+    if (this.level.length > 0) this.copyLevel(source >> 4, target >> 4);
+  }
+
+  private copyLevel(source: number, target: number): void {
+    const { refRule, refUntil, refRefresh, level, levelRule, levelUntil, levelRefresh } = this;
+    refRule[target] = refRule[source]!;
+    refUntil[target] = refUntil[source]!;
+    refRefresh[target] = refRefresh[source]!;
+    level[target] = level[source]!;
+    levelRule[target] = levelRule[source]!;
+    levelUntil[target] = levelUntil[source]!;
+    levelRefresh[target] = levelRefresh[source]!;
   }
 
   /** Joins a primary segment with its successor in the chain if nothing tells their blocks apart. */
@@ -256,15 +305,22 @@ export class SegmentColumns extends SegmentViews implements StoreUser {
   }
 
   protected sameClaim(a: number, b: number): boolean {
-    if (this.mark[a] !== this.mark[b] || this.mark[a]! >= DUE) return false;
-    if (this.mark[a] === GARBAGE) return this.drop[a >> 4] === this.drop[b >> 4];
-    return (
-      (this.mark[a] !== SOFT && this.mark[a] !== LEASE) ||
-      (this.until[a >> 4] === this.until[b >> 4] &&
-        this.holder[a] === this.holder[b] &&
-        this.refresh[a >> 4] === this.refresh[b >> 4] &&
-        this.drop[a >> 4] === this.drop[b >> 4])
-    );
+    const mark = this.mark[a]!;
+    if (mark !== this.mark[b] || mark >= DUE) return false;
+    if (mark === 0 || mark === DOOMED) return true;
+    if (this.drop[a >> 4] !== this.drop[b >> 4]) return false;
+    if (mark === GARBAGE) return true;
+    const isClaim = mark === SOFT || mark === LEASE;
+    if (isClaim && (this.until[a >> 4] !== this.until[b >> 4] || this.holder[a] !== this.holder[b] || this.refresh[a >> 4] !== this.refresh[b >> 4]))
+      return false;
+    return this.level.length === 0 || this.sameLevel(a >> 4, b >> 4);
+  }
+
+  private sameLevel(a: number, b: number): boolean {
+    const { refRule, refUntil, refRefresh, level, levelRule, levelUntil, levelRefresh } = this;
+    if (refRule[a] !== refRule[b] || level[a] !== level[b]) return false;
+    if (refRule[a] !== 0 && (refUntil[a] !== refUntil[b] || refRefresh[a] !== refRefresh[b])) return false;
+    return level[a] === 0 || (levelRule[a] === levelRule[b] && levelUntil[a] === levelUntil[b] && levelRefresh[a] === levelRefresh[b]);
   }
 
   /** Marks which own blocks [from, to) of a branch are here and readable: `out[at + x - from] = value`. Cost O(segments of the branch). */

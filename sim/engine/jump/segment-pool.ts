@@ -13,16 +13,19 @@ import { REMOVAL } from '../removal.ts';
 import type { WorkerCounters } from '../worker.ts';
 import type { KvOutbox } from './kv-outbox.ts';
 import {
+  AFTER,
   DOOMED,
   DUE,
   EXPIRED,
   GARBAGE,
   IN_USE,
   LEASE,
+  LEVELLED,
   NONE,
   ORDINARY,
   pathBranch,
   pathLimit,
+  REFERRED,
   SegmentColumns,
   SOFT,
   WORN,
@@ -346,8 +349,13 @@ export class SegmentPool extends SegmentColumns {
     this.up[s] = 0;
     this.releases += length;
     const mark = this.mark[s]!;
-    if (mark === SOFT || mark === LEASE) this.insertByDeadline(mark, s);
-    else this.insert(mark, s, this.youngest[mark]!);
+    if (mark === 0 || mark === GARBAGE) this.insert(mark, s, this.youngest[mark]!);
+    else this.listMarked(s);
+  }
+
+  /** Puts an idle segment with a live mark at its place. */
+  protected listMarked(s: number): void {
+    this.insertByDeadline(this.mark[s]!, s);
   }
 
   /** The segment from whose deep end the next block is evicted, until it is used up; NONE if no cached block is idle. */
@@ -369,7 +377,7 @@ export class SegmentPool extends SegmentColumns {
     let broken = 0;
     while (n > 0) {
       const s = this.victim();
-      if (this.list[s] === SOFT || this.list[s] === LEASE) {
+      if (this.mark[s] === SOFT || this.mark[s] === LEASE) {
         const length = this.to[s]! - this.from[s]!;
         const holder = this.holder[s]!;
         if (broken > 0 && holder !== session) {
@@ -420,6 +428,7 @@ export class SegmentPool extends SegmentColumns {
     if (mark === DUE || mark === DOOMED) return REMOVAL.deadline;
     if (mark === GARBAGE) return this.drop[s >> 4]!;
     if (this.list[s] === EXPIRED) return (this.drop[s >> 4]! & WORN) === 0 ? REMOVAL.afterClaim : REMOVAL.capacity;
+    if (mark === REFERRED || mark === LEVELLED) return (this.drop[s >> 4]! & AFTER) !== 0 ? REMOVAL.afterClaim : REMOVAL.capacity;
     return REMOVAL.claimBroken;
   }
 
@@ -455,7 +464,7 @@ export class SegmentPool extends SegmentColumns {
   reset(): boolean {
     if (this.free < this.usable) return false;
     this.loseAll(REMOVAL.cleared);
-    for (const list of [ORDINARY, EXPIRED, GARBAGE, SOFT, LEASE]) {
+    for (let list = 0; list < this.oldest.length; list++) {
       for (let s = this.oldest[list]!; s !== NONE; s = this.oldest[list]!) {
         this.remove(s);
         this.unlink(this.tag[s] === 0 ? this.chains : this.copies, s);
@@ -493,22 +502,26 @@ export class SegmentPool extends SegmentColumns {
     this.assert(seen === this.segments, 'E3 segment count');
     this.assert(cached === this.cached, `E3 cached blocks: counted ${cached}, kept ${this.cached}`);
     this.assert(idle + this.hashless === this.free, `E1 free: idle ${idle} + hashless ${this.hashless} != ${this.free}`);
-    for (let list = 0; list <= LEASE; list++) {
-      let blocks = 0;
-      let seq = -1;
-      let until = 0;
-      for (let s = this.oldest[list]!; s !== NONE; s = this.younger[s]!) {
-        if (list >= SOFT) {
-          if (this.until[s >> 4]! > until) seq = -1;
-          this.assert(this.until[s >> 4]! >= until && this.mark[s] === list, 'E1 deadlines of a list');
-          until = this.until[s >> 4]!;
-        }
-        this.assert(this.seq[s >> 1]! > seq, 'E1 order of a list');
-        blocks += this.to[s]! - this.from[s]!;
-        seq = this.seq[s >> 1]! + this.to[s]! - this.from[s]! - 1;
+    for (let list = 0; list < this.oldest.length; list++) this.checkList(list);
+  }
+
+  private checkList(list: number): void {
+    let blocks = 0;
+    let seq = -1;
+    let until = 0;
+    for (let s = this.oldest[list]!; s !== NONE; s = this.younger[s]!) {
+      const mark = this.mark[s]!;
+      if (mark === SOFT || mark === LEASE) {
+        if (this.until[s >> 4]! > until) seq = -1;
+        this.assert(this.until[s >> 4]! >= until, 'E1 deadlines of a list');
+        until = this.until[s >> 4]!;
       }
-      this.assert(blocks === this.listed[list], 'E1 blocks of a list');
+      this.assert(this.list[s] === list && (list > EXPIRED || mark === 0), 'E1 list of a segment');
+      this.assert(this.seq[s >> 1]! > seq, 'E1 order of a list');
+      blocks += this.to[s]! - this.from[s]!;
+      seq = this.seq[s >> 1]! + this.to[s]! - this.from[s]! - 1;
     }
+    this.assert(blocks === this.listed[list], 'E1 blocks of a list');
   }
 
   protected assert(condition: boolean, message: string): void {

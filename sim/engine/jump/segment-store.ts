@@ -7,7 +7,8 @@
  *     row    branch  from  to  ref  next  prev  older  younger  tag  list  up  mark  holder  generation  seq (f64)
  *
  * `branch[s]` is the branch of segment s, and so on; an eight-byte fact is at half the id, `seq[s >> 1]`. What only claims need are
- * plain columns by number of the row, made with the first claim: `until[s >> 4]`, `refresh[s >> 4]` and `drop[s >> 4]`.
+ * plain columns by number of the row, made with the first claim: `until[s >> 4]`, `refresh[s >> 4]` and `drop[s >> 4]`. So are those
+ * of references and levels, made with the first of them.
  */
 
 /** No segment. */
@@ -19,6 +20,11 @@ export const ROW = 16;
 export const PIECE = 16;
 /** Large memory begins 16 bytes behind the begin of a cache line; this many unused bytes put each row in one line. */
 const SKEW_BYTES = 48;
+
+const LEVEL_COLUMNS = {
+  bytes: ['refRule', 'level', 'levelRule'],
+  times: ['refUntil', 'refRefresh', 'levelUntil', 'levelRefresh'],
+} as const;
 
 /** The columns. Whoever uses a store has the same ones as the store. */
 export class SegmentViews {
@@ -37,7 +43,7 @@ export class SegmentViews {
   tag = this.branch;
   list = this.branch;
   up = this.branch;
-  /** 0 = none, GARBAGE (demoted), SOFT or LEASE (a live claim), DOOMED, DUE, WRITING. */
+  /** 0 = none, the strongest live mark of LEASE, SOFT (a claim), REFERRED and LEVELLED, or GARBAGE, DOOMED, DUE, WRITING. */
   mark = this.branch;
   /** Session of a claim; job of a write. */
   holder = this.branch;
@@ -46,12 +52,21 @@ export class SegmentViews {
   /** Release number of the oldest block, valid while idle; at s >> 1. */
   seq = new Float64Array(0);
   /**
-   * Of a live claim, at s >> 4: deadline, refresh interval (0 = none), bits DROPS and WORN. An expired segment keeps the bits; of garbage
+   * Of a live claim, at s >> 4: deadline, refresh interval (0 = none), bits DROPS etc. An expired segment keeps the bits; of garbage
    * `drop` is the code of REMOVAL that its eviction will have.
    */
   until = this.seq;
   refresh = this.seq;
   drop = new Uint8Array(0);
+  /** Of the reference of a live session, at s >> 4: bits (0 = none), deadline, refresh interval. */
+  refRule = this.drop;
+  refUntil = this.seq;
+  refRefresh = this.seq;
+  /** Of a level, at s >> 4: 1 + level (0 = none), bits, deadline, refresh interval. */
+  level = this.drop;
+  levelRule = this.drop;
+  levelUntil = this.seq;
+  levelRefresh = this.seq;
 
   /** Uses the columns of another. */
   protected share(other: SegmentViews): void {
@@ -73,6 +88,8 @@ export class SegmentViews {
     this.until = other.until;
     this.refresh = other.refresh;
     this.drop = other.drop;
+    for (const name of LEVEL_COLUMNS.bytes) this[name] = other[name];
+    for (const name of LEVEL_COLUMNS.times) this[name] = other[name];
   }
 }
 
@@ -112,7 +129,8 @@ export class SegmentStore extends SegmentViews {
 
   /** Bytes of all rows. */
   get bytes(): number {
-    return this.capacity * ROW * 4 + this.until.byteLength + this.refresh.byteLength + this.drop.byteLength;
+    const claims = this.until.byteLength + this.refresh.byteLength + this.drop.byteLength;
+    return this.capacity * ROW * 4 + claims + this.level.length * (3 + 4 * 8);
   }
 
   /** Id of the first of {@link PIECE} rows in a row, which the caller now owns; next id: {@link ROW} further. */
@@ -133,6 +151,26 @@ export class SegmentStore extends SegmentViews {
     this.refresh = new Float64Array(this.capacity);
     this.drop = new Uint8Array(this.capacity);
     for (const user of this.users) user.moved();
+  }
+
+  /** Makes room for references and levels. */
+  addLevels(): void {
+    if (this.level.length > 0) return;
+    this.widenLevels(this.capacity);
+    for (const user of this.users) user.moved();
+  }
+
+  private widenLevels(rows: number): void {
+    for (const name of LEVEL_COLUMNS.bytes) {
+      const wide = new Uint8Array(rows);
+      wide.set(this[name]);
+      this[name] = wide;
+    }
+    for (const name of LEVEL_COLUMNS.times) {
+      const wide = new Float64Array(rows);
+      wide.set(this[name]);
+      this[name] = wide;
+    }
   }
 
   private resize(rows: number): void {
@@ -165,6 +203,7 @@ export class SegmentStore extends SegmentViews {
       this.drop = new Uint8Array(rows);
       this.drop.set(drop);
     }
+    if (this.level.length > 0) this.widenLevels(rows);
     for (const user of this.users) user.moved();
   }
 }

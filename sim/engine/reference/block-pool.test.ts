@@ -30,7 +30,7 @@ const claim = (facts: Partial<Claim> = {}): Claim => ({
   victimClass: VICTIM.soft,
   untilMs: 100,
   refreshMs: undefined,
-  drop: false,
+  onExpiry: 'trueLastAccess',
   worn: false,
   ...facts,
 });
@@ -146,7 +146,7 @@ describe('claims', () => {
   it('drop unreferenced copies at the deadline and referenced ones at release', () => {
     const { pool: p, log, totals } = pool(5);
     const [a, b, c] = cache(p, [1, 2, 3]) as [number, number, number];
-    for (const block of [a, b, c]) p.claim(block, claim({ untilMs: 10, drop: true }), 'max');
+    for (const block of [a, b, c]) p.claim(block, claim({ untilMs: 10, onExpiry: 'drop' }), 'max');
     p.touch([b], 5);
     log.length = 0;
     expect(p.nextExpiryMs()).toBe(10);
@@ -163,10 +163,10 @@ describe('claims', () => {
   it('keep a referenced expired copy that is claimed again', () => {
     const { pool: p } = pool(3);
     const [a] = cache(p, [1]) as [number];
-    p.claim(a, claim({ untilMs: 10, drop: true }), 'max');
+    p.claim(a, claim({ untilMs: 10, onExpiry: 'drop' }), 'max');
     p.touch([a], 5);
     p.expire(10);
-    p.claim(a, claim({ untilMs: 20, drop: true }), 'max');
+    p.claim(a, claim({ untilMs: 20, onExpiry: 'drop' }), 'max');
     p.release([a]);
     expect(p.lookup(1)).toBe(a);
   });

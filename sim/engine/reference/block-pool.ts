@@ -3,6 +3,7 @@
  * Source: engine specification 2.2, 2.3, 2.11 and 4.7; claims as in the port (worker.ts). Plain on purpose: the jumping engine is
  * held equal to this.
  */
+import type { OnExpiry } from '../../../control/ports.ts';
 import { REMOVAL } from '../removal.ts';
 import type { WorkerCounters } from '../worker.ts';
 import { FreeQueue } from './free-queue.ts';
@@ -10,19 +11,30 @@ import { FreeQueue } from './free-queue.ts';
 /** Identity of a block's whole prefix; equality of keys = equality of content. */
 export type BlockKey = number;
 
-/** Victim classes of engine specification 4.7; class 2 is not used yet. */
-export const VICTIM = { garbage: 0, ordinary: 1, soft: 3, lease: 4 } as const;
+/** Victim classes of engine specification 4.7. */
+export const VICTIM = { garbage: 0, ordinary: 1, reference: 2, soft: 3, lease: 4 } as const;
 
-/** Protection of one physical copy. */
-export interface Claim {
-  readonly session: number;
-  readonly victimClass: 3 | 4;
-  /** Protects up to and including this time. */
+/** What a copy carries until a time; by itself the reference of a live session. */
+export interface Mark {
+  /** Holds up to and including this time. */
   readonly untilMs: number;
   readonly refreshMs: number | undefined;
-  readonly drop: boolean;
+  readonly onExpiry: OnExpiry;
+}
+
+/** Protection of one physical copy. */
+export interface Claim extends Mark {
+  readonly session: number;
+  readonly victimClass: 3 | 4;
   /** A hit that did not refresh it came after its grant. */
   readonly worn: boolean;
+}
+
+/** Place of a copy inside its class: lower levels go first. */
+export interface Level extends Mark {
+  readonly level: number;
+  /** A hit takes the deadline away. */
+  readonly clears: boolean;
 }
 
 /** Counters a pool keeps. */
@@ -37,6 +49,8 @@ export interface BlockPoolOptions {
   readonly blocks: number;
   /** vLLM <= 0.27 without prefix caching: freed blocks go to the tail of the queue instead of its head. */
   readonly appendHashless: boolean;
+  /** Level of copies without one; default 0. */
+  readonly defaultPriority?: number;
   /** A copy entered the cache. `parent` = key of the block before it, -1 at the root. */
   stored(key: BlockKey, parent: BlockKey): void;
   /** A copy left the cache; `reason` = code of REMOVAL. */
@@ -61,6 +75,10 @@ export class BlockPool {
   readonly copies = new Map<BlockKey, number[]>();
   /** Live claims per block. */
   readonly claims = new Map<number, Claim>();
+  /** Live references of sessions per block. */
+  readonly references = new Map<number, Mark>();
+  /** Levels per block that differ from the default. */
+  readonly levels = new Map<number, Level>();
   /** Copies released by `demote`: class 0, with the reason that their eviction will have. */
   readonly garbage = new Map<number, number>();
   /** Idle copies whose claim ended, granted or refreshed at or after their last access. */
@@ -72,11 +90,13 @@ export class BlockPool {
   /** Blocks that hold content. */
   cached = 0;
   readonly #options: BlockPoolOptions;
+  readonly #defaultPriority: number;
   #earliestMs = Number.POSITIVE_INFINITY;
   #earliestKnown = true;
 
   constructor(options: BlockPoolOptions) {
     this.#options = options;
+    this.#defaultPriority = options.defaultPriority ?? 0;
     this.blocks = options.blocks;
     this.queue = new FreeQueue(options.blocks);
     this.refs = new Int32Array(options.blocks);
@@ -112,11 +132,20 @@ export class BlockPool {
       this.refs[block]!++;
       this.garbage.delete(block);
       this.afterClaim.delete(block);
-      const claim = this.claims.get(block);
-      if (claim === undefined) continue;
-      if (claim.refreshMs === undefined || claim.refreshMs === 0) this.claims.set(block, { ...claim, worn: true });
-      else this.#setClaim(block, { ...claim, untilMs: Math.max(claim.untilMs, nowMs + claim.refreshMs) });
+      this.#hit(block, nowMs);
     }
+  }
+
+  /** What a hit does to the marks of a copy. */
+  #hit(block: number, nowMs: number): void {
+    const claim = this.claims.get(block);
+    if (claim !== undefined) this.claims.set(block, { ...refreshed(claim, nowMs), worn: claim.worn || !claim.refreshMs });
+    const reference = this.references.get(block);
+    if (reference !== undefined) this.references.set(block, refreshed(reference, nowMs));
+    const level = this.levels.get(block);
+    if (level?.clears === true) this.levels.set(block, { ...level, untilMs: Number.POSITIVE_INFINITY });
+    else if (level !== undefined) this.levels.set(block, refreshed(level, nowMs));
+    this.#earliestKnown = false;
   }
 
   /** Takes `count` blocks out of the free queue in victim order, evicting what they hold. */
@@ -192,6 +221,8 @@ export class BlockPool {
     this.keys.fill(NO_KEY);
     this.copies.clear();
     this.claims.clear();
+    this.references.clear();
+    this.levels.clear();
     this.garbage.clear();
     this.afterClaim.clear();
     this.cached = 0;
@@ -205,48 +236,87 @@ export class BlockPool {
     this.dropAtRelease.delete(block);
     this.garbage.delete(block);
     this.afterClaim.delete(block);
-    if (old === undefined || mode === 'replace') this.#setClaim(block, claim);
+    this.#earliestKnown = false;
+    if (old === undefined || mode === 'replace') this.claims.set(block, claim);
     else if (mode === 'max') {
       const victimClass = Math.max(old.victimClass, claim.victimClass) as 3 | 4;
-      this.#setClaim(block, { ...claim, victimClass, untilMs: Math.max(old.untilMs, claim.untilMs) });
+      this.claims.set(block, { ...claim, victimClass, untilMs: Math.max(old.untilMs, claim.untilMs) });
     }
+  }
+
+  /** A live session refers to the copy; the later deadline counts. */
+  refer(block: number, reference: Mark): void {
+    this.dropAtRelease.delete(block);
+    this.garbage.delete(block);
+    this.#earliestKnown = false;
+    const oldMs = this.references.get(block)?.untilMs ?? 0;
+    this.references.set(block, { ...reference, untilMs: Math.max(reference.untilMs, oldMs) });
+  }
+
+  /** Gives a copy a level; garbage and what is about to be dropped have none. */
+  retain(block: number, level: Level, merge: 'max' | 'replace'): void {
+    if (this.garbage.has(block) || this.dropAtRelease.has(block)) return;
+    const old = this.levels.get(block);
+    if (merge === 'max' && old !== undefined) {
+      if (old.level > level.level || (old.level === level.level && old.untilMs > level.untilMs)) return;
+    }
+    if (level.level === this.#defaultPriority) this.levels.delete(block);
+    else this.levels.set(block, level);
+    this.#earliestKnown = false;
   }
 
   /** Releases a copy to class 0. */
   demote(block: number, reason: number = REMOVAL.released): void {
-    this.#endClaim(block);
+    this.#endMarks(block);
     this.dropAtRelease.delete(block);
     this.afterClaim.delete(block);
     this.garbage.set(block, reason);
   }
 
-  /** Earliest deadline of a live claim; Infinity if none. */
+  /** Earliest deadline of a live mark; Infinity if none. */
   nextExpiryMs(): number {
     if (!this.#earliestKnown) {
       let earliest = Number.POSITIVE_INFINITY;
-      for (const claim of this.claims.values()) if (claim.untilMs < earliest) earliest = claim.untilMs;
+      for (const marks of [this.claims, this.references, this.levels]) {
+        for (const { untilMs } of marks.values()) if (untilMs < earliest) earliest = untilMs;
+      }
       this.#earliestMs = earliest;
       this.#earliestKnown = true;
     }
     return this.#earliestMs;
   }
 
-  /** Ends every claim whose deadline is at or before nowMs. */
+  /** Ends every mark whose deadline is at or before nowMs. */
   expire(nowMs: number): void {
-    const due = new Map<number, Claim>();
-    for (const [block, claim] of this.claims) if (claim.untilMs <= nowMs) due.set(block, claim);
-    this.#options.totals.claimsExpired += due.size;
-    for (const [block, claim] of due) {
-      this.#endClaim(block);
-      if (claim.drop && this.refs[block]! > 0) this.dropAtRelease.add(block);
-      if (!claim.worn && this.refs[block] === 0) this.afterClaim.add(block);
+    const moves = new Map<number, OnExpiry>();
+    for (const marks of [this.claims, this.references, this.levels]) {
+      for (const [block, mark] of marks) {
+        if (mark.untilMs > nowMs) continue;
+        marks.delete(block);
+        if (!moves.has(block)) moves.set(block, mark.onExpiry);
+        if (marks !== this.claims) continue;
+        this.#options.totals.claimsExpired++;
+        if (!(mark as Claim).worn && this.refs[block] === 0) this.afterClaim.add(block);
+      }
     }
-    const dropped = this.queue.toArray().filter((block) => due.get(block)?.drop === true);
-    for (const block of dropped) {
-      this.#forget(block, REMOVAL.deadline);
-      this.#options.totals.hbmExpiredBlocks++;
+    this.#earliestKnown = false;
+    // Another live mark holds the copy where it is.
+    for (const block of moves.keys()) if (this.claims.has(block) || this.references.has(block)) moves.delete(block);
+    for (const [block, move] of moves) {
+      if (move === 'front') this.demote(block, this.afterClaim.has(block) ? REMOVAL.afterClaim : REMOVAL.capacity);
+      else if (move === 'drop') this.levels.delete(block);
+      if (move === 'drop' && this.refs[block]! > 0) this.dropAtRelease.add(block);
+    }
+    for (const block of this.queue.toArray()) {
+      const move = moves.get(block);
+      if (move !== 'back' && move !== 'drop') continue;
       this.queue.remove(block);
-      this.queue.prepend(block);
+      if (move === 'back') this.queue.append(block);
+      else {
+        this.#forget(block, REMOVAL.deadline);
+        this.#options.totals.hbmExpiredBlocks++;
+        this.queue.prepend(block);
+      }
     }
   }
 
@@ -260,24 +330,22 @@ export class BlockPool {
   /** Victim class of an unreferenced block. */
   victimClass(block: number): number {
     if (this.keys[block] === NO_KEY || this.garbage.has(block)) return VICTIM.garbage;
-    return this.claims.get(block)?.victimClass ?? VICTIM.ordinary;
+    return this.claims.get(block)?.victimClass ?? (this.references.has(block) ? VICTIM.reference : VICTIM.ordinary);
   }
 
-  /** First block in the order (class, deadline if claimed, queue order). */
+  /** First block in the order (class, level, deadline if claimed, queue order). */
   #victim(): number {
     let best = this.queue.head();
-    if (this.claims.size === 0 && this.garbage.size === 0) return best;
-    let bestClass = Number.POSITIVE_INFINITY;
-    let bestUntilMs = Number.POSITIVE_INFINITY;
+    if (this.claims.size + this.references.size + this.levels.size + this.garbage.size === 0) return best;
+    let bestRank = [Number.POSITIVE_INFINITY, 0, 0];
     for (let block = best; block !== 0; block = this.queue.after(block)) {
       const victimClass = this.victimClass(block);
-      const untilMs = this.claims.get(block)?.untilMs ?? 0;
-      if (victimClass < bestClass || (victimClass === bestClass && untilMs < bestUntilMs)) {
-        best = block;
-        bestClass = victimClass;
-        bestUntilMs = untilMs;
-        if (victimClass === VICTIM.garbage) break;
-      }
+      if (victimClass === VICTIM.garbage) return block;
+      const level = this.levels.get(block)?.level ?? this.#defaultPriority;
+      const rank = [victimClass, level, this.claims.get(block)?.untilMs ?? 0];
+      if (!isBefore(rank, bestRank)) continue;
+      best = block;
+      bestRank = rank;
     }
     return best;
   }
@@ -304,16 +372,24 @@ export class BlockPool {
     this.garbage.delete(block);
     this.afterClaim.delete(block);
     this.dropAtRelease.delete(block);
-    this.#endClaim(block);
+    this.#endMarks(block);
     this.#options.removed(key, reason);
   }
 
-  #setClaim(block: number, claim: Claim): void {
-    this.claims.set(block, claim);
+  #endMarks(block: number): void {
+    this.claims.delete(block);
+    this.references.delete(block);
+    this.levels.delete(block);
     this.#earliestKnown = false;
   }
+}
 
-  #endClaim(block: number): void {
-    if (this.claims.delete(block)) this.#earliestKnown = false;
-  }
+function refreshed<M extends Mark>(mark: M, nowMs: number): M {
+  return mark.refreshMs ? { ...mark, untilMs: Math.max(mark.untilMs, nowMs + mark.refreshMs) } : mark;
+}
+
+/** Whether a tuple of numbers comes before another of the same length. */
+function isBefore(a: readonly number[], b: readonly number[]): boolean {
+  const at = a.findIndex((value, i) => value !== b[i]);
+  return at >= 0 && a[at]! < b[at]!;
 }

@@ -50,8 +50,13 @@ function checkCache(pool: BlockPool): void {
   }
   hold(cached === pool.cached, 'E3', `${cached} copies, ${pool.cached} counted`);
   hold(pool.keys.filter((key) => key !== -1).length === cached, 'E3', 'a block holds content that no list knows');
-  for (const marked of [pool.claims.keys(), pool.garbage.keys(), pool.afterClaim, pool.dropAtRelease]) {
-    for (const block of marked) hold(pool.keys[block] !== -1, 'E3', `claim or mark on hash-less block ${block}`);
+  for (const marked of [pool.claims, pool.references, pool.levels, pool.garbage]) {
+    for (const block of marked.keys()) hold(pool.keys[block] !== -1, 'E3', `claim or mark on hash-less block ${block}`);
+  }
+  for (const block of [...pool.afterClaim, ...pool.dropAtRelease]) hold(pool.keys[block] !== -1, 'E3', `hash-less block ${block}`);
+  for (const block of [...pool.garbage.keys(), ...pool.dropAtRelease]) {
+    const isMarked = pool.claims.has(block) || pool.references.has(block) || pool.levels.has(block);
+    hold(!isMarked, 'E3', `garbage ${block} carries a mark`);
   }
   for (const block of pool.dropAtRelease) hold(pool.refs[block]! > 0, 'E3', `block ${block} should have been dropped`);
 }

@@ -1,10 +1,10 @@
 /** Execution of the control plane's KV actions at one worker. The rules stand in worker.ts. */
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
-import { isSupported, outcomeOf } from '../action-outcome.ts';
+import { isSupported, isTimely, outcomeOf } from '../action-outcome.ts';
 import { releaseReason } from '../removal.ts';
 import type { WorkerSink } from '../worker.ts';
-import { type BlockPool, type Claim, VICTIM } from './block-pool.ts';
+import { type BlockPool, type Claim, type Level, type Mark, VICTIM } from './block-pool.ts';
 import { chainKeys } from './chain-keys.ts';
 import type { HostTraffic } from './host-traffic.ts';
 
@@ -35,14 +35,16 @@ function execute(action: KvAction, tMs: number, scene: ActionScene): ActionOutco
     const missing = keys.findIndex((key) => scene.pool.lookup(key) < 0);
     return scene.host.prefetch(action, keys, missing < 0 ? keys.length : missing, tMs);
   }
-  const claim = claimOf(action);
+  const { pool } = scene;
   let appliedBlocks = 0;
   for (const key of keys.slice(action.fromBlocks)) {
-    const copies = scene.pool.copies.get(key) ?? [];
+    const copies = pool.copies.get(key) ?? [];
     if (copies.length > 0) appliedBlocks++;
     for (const block of copies) {
-      if (action.verb === 'pin') scene.pool.claim(block, claim, action.mode);
-      else scene.pool.demote(block, releaseReason(action.why));
+      if (action.verb === 'demote') pool.demote(block, releaseReason(action.why));
+      else if (action.verb === 'retain') pool.retain(block, levelOf(action), action.priorityMerge ?? 'replace');
+      else if (action.hardness === 'reference') pool.refer(block, markOf(action));
+      else pool.claim(block, claimOf(action), action.mode);
     }
   }
   return outcomeOf(appliedBlocks, requestedBlocks);
@@ -51,16 +53,18 @@ function execute(action: KvAction, tMs: number, scene: ActionScene): ActionOutco
 function isValid(action: KvAction, tMs: number, branches: BranchTable): boolean {
   if (!(action.fromBlocks >= 0 && action.toBlocks > action.fromBlocks)) return false;
   if (action.branch < 0 || action.branch >= branches.count || action.toBlocks > branches.end(action.branch)) return false;
-  return action.verb !== 'pin' || (action.untilMs >= tMs && action.untilMs < Number.POSITIVE_INFINITY);
+  return isTimely(action, tMs);
+}
+
+function markOf({ untilMs, refreshMs, onExpiry }: KvAction): Mark {
+  return { untilMs, refreshMs, onExpiry };
 }
 
 function claimOf(action: KvAction): Claim {
-  return {
-    session: action.session,
-    victimClass: action.hardness === 'lease' ? VICTIM.lease : VICTIM.soft,
-    untilMs: action.untilMs,
-    refreshMs: action.refreshMs,
-    drop: action.onExpiry === 'drop',
-    worn: false,
-  };
+  const victimClass = action.hardness === 'lease' ? VICTIM.lease : VICTIM.soft;
+  return { ...markOf(action), session: action.session, victimClass, worn: false };
+}
+
+function levelOf(action: KvAction): Level {
+  return { ...markOf(action), level: action.priority!, clears: action.reclaim === 'clear' };
 }

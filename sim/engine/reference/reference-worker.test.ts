@@ -159,7 +159,7 @@ describe('claims', () => {
       [3, 'rejected', 'invalid', 0, 2],
       [4, 'rejected', 'invalid', 0, 2],
       [5, 'rejected', 'invalid', 0, 5],
-      [6, 'rejected', 'unsupported', 0, 2],
+      [6, 'rejected', 'invalid', 0, 2],
       [7, 'rejected', 'unsupported', 0, 2],
     ]);
   });

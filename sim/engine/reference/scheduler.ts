@@ -123,6 +123,7 @@ export class Scheduler {
     this.#maxActiveSeqs = settings.maxActiveSeqs ?? config.maxSeqs;
     this.pool = new BlockPool({
       blocks: config.blocks,
+      defaultPriority: config.defaultPriority ?? 0,
       appendHashless: config.rules === '0.27' && !config.prefixCaching,
       ...settings.events,
     });
