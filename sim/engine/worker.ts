@@ -43,24 +43,31 @@
  *   `draining`, a crashed one `lost` / `down`.
  * - Priority NaN counts as 0. PRIORITY order is (priority, arrivalMs, id) with ids compared as numbers.
  *
- * Claims (retention 4.1, 7; engine 4.7) are metadata on physical HBM copies; the host tier knows none.
- * - `pin` sets them on every resident copy (duplicates too) of the range's blocks, contiguous or not; blocks that are not resident
- *   are not claimed later. One claim per copy: mode max = later deadline and higher class of the two, other fields from the new
- *   action; replace = the new one; fixed = a live one stays, else the new one. `until` < now: rejected `invalid`, also if not finite.
+ * Marks (ADR 9; retention 4.1, 7; engine 4.7) are metadata on physical HBM copies; the host tier knows none. A copy carries at most one
+ * claim, one reference of a live session and one level; an action meets only the mark of its own sort.
+ * - `pin` and `retain` set them on every resident copy (duplicates too) of the range's blocks, contiguous or not; blocks that are not
+ *   resident are not marked later. Rejected `invalid`: `until` < now or NaN, or not finite for a pin; a level that is no integer 0..100.
  *   Outcome: accepted (all distinct blocks of the range resident), clipped `notResident`, or missing (none resident).
- * - A hit at a successful allocation by a request (not by a failed attempt) on a copy with a live claim that has refreshMs moves its deadline to
- *   max(until, hit time + refreshMs). A hit never creates a claim.
- * - At (until, 9) a live claim ends and counts in claimsExpired, in blocks. onExpiry drop: an unreferenced copy loses its content
- *   (removed event, hbmExpiredBlocks, block prepended to the queue as hash-less; copies of one instant in queue order); a referenced
- *   copy does so when its last reference is released, unless a new claim came before.
- *   trueLastAccess: the copy is ordinary again at its place in the queue, which no claim ever changes.
- * - Victim order: class 0 (hash-less, then released by `demote`), class 1, class 3 (soft), class 4 (lease); inside classes 0 and 1
- *   by queue order, inside 3 and 4 by (until, queue order). Claimed copies count in `free`; they are taken last, never refused.
- *   Taking one breaks its claim: `claimBroken` once per allocation and maximal run of equal session in victim order, called at the
- *   allocation. A claim ends without a count when its copy is dropped by a crash.
- * - `demote` ends the claims of the range's copies and makes them class 0; a hit makes a copy class 1 again. accepted | clipped | missing.
- * - `retain`, `share`, `pin` with hardness reference or onExpiry back or front, `demote` to a tier: rejected `unsupported`. Any action
- *   on a crashed worker: rejected `down`. An empty or impossible range: `invalid`.
+ * - Claims (`pin` soft, lease): mode max = later deadline and higher class of the two, other fields from the new action; replace = the new
+ *   one; fixed = a live one stays, else the new one. References: later deadline, other fields from the new action. Levels:
+ *   priorityMerge max = the old one stays if its level is higher, or equal with a later deadline; else the new one, which is none if it
+ *   is the default level (`defaultPriority`).
+ * - A hit at a successful allocation by a request (not by a failed attempt) on a copy with a live mark that has refreshMs moves its
+ *   deadline to max(until, hit time + refreshMs); on a level with reclaim `clear` it takes the deadline away. A hit never creates a mark.
+ * - At (until, 9) a live mark ends; claims count in claimsExpired, in blocks. Unless another claim or reference of the copy lives, the
+ *   onExpiry of the mark (of several at one time that of the claim, else of the reference) decides:
+ *   drop: an unreferenced copy loses its content (removed event, hbmExpiredBlocks, block prepended to the queue as hash-less; copies of
+ *   one instant in queue order) and its level; a referenced one does so when its last reference is released, unless a new claim or
+ *   reference came before. trueLastAccess: the copy stays at its place in the queue, which no mark ever changes. back: an unreferenced
+ *   copy goes to the tail of the queue (copies of one instant in queue order). front: all marks end, the copy is class 0.
+ * - Victim order: class 0 (hash-less, then garbage), class 1, class 2 (referenced by a live session), class 3 (soft), class 4 (lease);
+ *   class 0 by queue order, 1 and 2 by (level, queue order), 3 and 4 by (level, until, queue order). Claimed copies count in `free`;
+ *   they are taken last, never refused. Taking one breaks its claim: `claimBroken` once per allocation and maximal run of equal session
+ *   in victim order, called at the allocation. A mark ends without a count when its copy is dropped by a crash.
+ * - `demote` ends all marks of the range's copies and makes them class 0; a hit makes a copy class 1 again, a pin takes it out as well,
+ *   a retain passes it over. accepted | clipped | missing.
+ * - `share`, `demote` to a tier: rejected `unsupported`. Any action on a crashed worker: rejected `down`. An empty or impossible range:
+ *   `invalid`.
  * - `prefetch`: the host continuation after the resident prefix, inside the range; missing if none; rejected `unsupported` without
  *   host tier, `progress` if free - claimed - blocks < 10 % of usable. It allocates like a request, holds its blocks hash-less during the
  *   transfer, then enters them in the cache, releases them (tail first) and settles accepted or clipped. A request that cannot

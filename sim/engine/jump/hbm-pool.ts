@@ -280,7 +280,8 @@ export class HbmPool extends SegmentPool {
 
   protected override listMarked(s: number): void {
     const mark = this.mark[s]!;
-    const list = this.level.length === 0 || this.level[s >> 4] === 0 ? mark : this.levelList(CLASS_OF[mark]! * LEVELS + this.level[s >> 4]! - 1);
+    const list =
+      this.level.length === 0 || this.level[s >> 4] === 0 ? mark : this.levelList(CLASS_OF[mark]! * LEVELS + this.level[s >> 4]! - 1);
     if (mark === SOFT || mark === LEASE) this.insertByDeadline(list, s);
     else this.insertBySeq(list, s);
   }
@@ -479,7 +480,9 @@ export class HbmPool extends SegmentPool {
     const mark = this.mark[s]!;
     if ((mark === SOFT || mark === LEASE) && this.until[s >> 4] === until) return true;
     if (this.level.length === 0) return false;
-    return (this.refRule[s >> 4] !== 0 && this.refUntil[s >> 4] === until) || (this.level[s >> 4] !== 0 && this.levelUntil[s >> 4] === until);
+    return (
+      (this.refRule[s >> 4] !== 0 && this.refUntil[s >> 4] === until) || (this.level[s >> 4] !== 0 && this.levelUntil[s >> 4] === until)
+    );
   }
 
   private push(until: number, s: number): void {

@@ -311,7 +311,10 @@ export class SegmentColumns extends SegmentViews implements StoreUser {
     if (this.drop[a >> 4] !== this.drop[b >> 4]) return false;
     if (mark === GARBAGE) return true;
     const isClaim = mark === SOFT || mark === LEASE;
-    if (isClaim && (this.until[a >> 4] !== this.until[b >> 4] || this.holder[a] !== this.holder[b] || this.refresh[a >> 4] !== this.refresh[b >> 4]))
+    if (
+      isClaim &&
+      (this.until[a >> 4] !== this.until[b >> 4] || this.holder[a] !== this.holder[b] || this.refresh[a >> 4] !== this.refresh[b >> 4])
+    )
       return false;
     return this.level.length === 0 || this.sameLevel(a >> 4, b >> 4);
   }
