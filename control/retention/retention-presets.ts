@@ -9,6 +9,7 @@ import kvcastSoft2 from './presets/kvcast-soft@2.json' with { type: 'json' };
 import lru from './presets/lru@1.json' with { type: 'json' };
 import mooncakeSoft from './presets/mooncake-soft@1.json' with { type: 'json' };
 import pin from './presets/pin@1.json' with { type: 'json' };
+import pin2 from './presets/pin@2.json' with { type: 'json' };
 import provider from './presets/provider@1.json' with { type: 'json' };
 import sessionReference from './presets/session-reference@1.json' with { type: 'json' };
 import sglangPin from './presets/sglang-pin@1.json' with { type: 'json' };
@@ -61,6 +62,7 @@ const PRESETS = [
   kvcastAuto2,
   sessionReference,
   pin,
+  pin2,
   ttlDrop,
   sglangPin,
   sglangSoft,
