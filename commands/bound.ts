@@ -3,8 +3,9 @@ import { UserError } from '../control/user-error.ts';
 import { liveProgress, plainProgress } from '../reports/progress.ts';
 import { boundText } from '../reports/text/bound.ts';
 import { didYouMean } from '../scenarios/spelling.ts';
-import { type BoundResult, ORACLE_NAMES, type OracleName } from '../sim/experiment/bound-result.ts';
+import { ORACLE_NAMES, type OracleName } from '../sim/experiment/bound-result.ts';
 import { resultJson } from '../sim/experiment/result-json.ts';
+import type { PoolPlan, RunPlan } from '../sim/experiment/run-plan.ts';
 import { prepareTrace, RECORD_SERVICE } from '../sim/experiment/simulate.ts';
 import { type PointOutcome, simulatePoint } from '../sim/experiment/simulate-point.ts';
 import { ResultStore } from '../sim/experiment/store.ts';
@@ -16,6 +17,9 @@ import { writeReports } from './reporters.ts';
 import { counted, load, pointOptions, type SimulationOptions, shellWord } from './simulation.ts';
 import { terminalOf } from './terminal.ts';
 
+/** Blocks of a worker that never forgets; the jumping engine pays for runs of blocks in use only. */
+const UNLIMITED_BLOCKS = 2 ** 30;
+
 /** `kvcast bound SCENARIO [--oracle LIST]` */
 export async function bound(scenario: string, options: SimulationOptions & { readonly oracle?: string }): Promise<void> {
   const terminal = terminalOf(options);
@@ -25,37 +29,62 @@ export async function bound(scenario: string, options: SimulationOptions & { rea
   const store = new ResultStore(folder, options.force ?? false);
   const stop = interruption(terminal);
   const asked = options.oracle === undefined ? '' : ` --oracle ${oracles.join(',')}`;
+  const common = {
+    ...pointOptions('run', loaded, options, stop.signal, `kvcast bound ${shellWord(scenario)}${asked}`),
+    out: null,
+    onProgress: (facts: Parameters<typeof liveProgress>[0]) =>
+      terminal.progress(liveProgress(facts), plainProgress(facts), performance.now()),
+  };
   let outcome: PointOutcome;
+  let unlimited: PointOutcome | null = null;
   try {
     outcome = await simulatePoint(loaded, {
-      ...pointOptions('run', loaded, options, stop.signal, `kvcast bound ${shellWord(scenario)}${asked}`),
-      record: [RECORD_SERVICE],
-      out: null,
+      ...common,
+      amend: (plan) => ({ ...plan, record: [...plan.record, RECORD_SERVICE] }),
       onStart: ({ plan, replications, threads, sessions }) => {
         terminal.note(
           `kvcast ${VERSION} · ${plan.name} · ${counted(plan.arms.length, 'arm')} x ${counted(replications, 'replication')} · ${counted(sessions, 'session')} each · ${counted(threads, 'thread')}`,
         );
       },
-      onProgress: (facts) => terminal.progress(liveProgress(facts), plainProgress(facts), performance.now()),
     });
+    if (oracles.includes('infinite') && !outcome.result.truncated && canGrow(outcome.plan)) {
+      terminal.note('the same with memory that never fills');
+      unlimited = await simulatePoint(loaded, {
+        ...common,
+        verify: false,
+        amend: neverForgetting,
+        replications: outcome.conducted.replications,
+        onStart: () => undefined,
+      });
+    }
   } finally {
     stop.dispose();
   }
-  const document: BoundResult = reduceBound(
-    outcome.plan,
-    outcome.conducted,
-    outcome.result,
-    await prepareTrace(outcome.plan),
+  const { plan, conducted, result } = outcome;
+  const document = reduceBound(plan, conducted, result, {
+    trace: await prepareTrace(plan),
+    unlimited: unlimited === null || unlimited.result.truncated ? null : unlimited.result,
     oracles,
-    options.arm,
-  );
+    onlyArm: options.arm,
+  });
   const json = resultJson(document);
   store.write('result.json', json);
   terminal.note(`wrote ${folder}/result.json`);
-  for (const finding of outcome.result.health)
+  for (const finding of result.health)
     terminal.diagnostics([{ severity: 'warning', text: `${finding.code} ${finding.message}. ${finding.remedy}` }]);
-  writeReports(options, terminal, { text: (paint) => boundText(document, outcome.result, paint), json: () => json });
-  raiseExit(exitOf(outcome.result, options));
+  writeReports(options, terminal, { text: (paint) => boundText(document, result, paint), json: () => json });
+  raiseExit(exitOf(result, options));
+}
+
+/** The stepped engine keeps a row per block: it cannot have that many. */
+function canGrow(plan: RunPlan): boolean {
+  return plan.arms.every((arm) => arm.pools.every((pool) => pool.stepMode === 'jump'));
+}
+
+/** More HBM than any trace fills, and no host tier to load from. */
+function neverForgetting(plan: RunPlan): RunPlan {
+  const grown = (pool: PoolPlan): PoolPlan => ({ ...pool, config: { ...pool.config, blocks: UNLIMITED_BLOCKS, hostBlocks: 0 } });
+  return { ...plan, arms: plan.arms.map((arm) => ({ ...arm, pools: arm.pools.map(grown) })) };
 }
 
 /** Names in the order of the catalogue. Throws UserError E_USAGE. */

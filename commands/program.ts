@@ -48,7 +48,7 @@ export function createProgram(): Command {
   simulation(
     program
       .command('bound <scenario>')
-      .description('Headroom: what oracles that know the future would find in the caches, and the regret of every arm.'),
+      .description('Regret of every arm against oracles that know the order it was served in; no oracle is simulated.'),
   )
     .option('--oracle <LIST>', 'infinite,belady,ttl,router (default: all)')
     .option('--arm <NAME>', 'only this arm (default: all, the best by the primary metric in detail)')

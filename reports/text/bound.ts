@@ -71,7 +71,7 @@ function headroomTable(arm: BoundArm, paint: Paint): string[] {
     `  ${NAMES[row.oracle] ?? row.oracle}`,
     meanOf(row.hit, 100, 1),
     meanOf(row.recomputedTokens, 1e-6, 1),
-    row.label === 'measured' ? meanOf(primary, label.factor, decimalsOf(primary, label.factor), true) : '-',
+    primaryText(row.label === 'measured' ? primary : row.primary, label.factor),
     meanOf(row.regret, 100, 2),
     interval(row.regret, 100, 2),
     row.label === 'measured' ? '' : row.label,
@@ -81,9 +81,13 @@ function headroomTable(arm: BoundArm, paint: Paint): string[] {
   return table([{ ...left, maxWidth: NAME }, right, right, right, right, left, left], [...heads, ...rows], paint);
 }
 
+function primaryText(e: Estimate | undefined, factor: number): string {
+  return e === undefined ? '-' : meanOf(e, factor, decimalsOf(e, factor), true);
+}
+
 /** Regret of every arm against every oracle, in the order of the scenario: no ranking. */
 function regretTable(bound: BoundResult, paint: Paint): string[] {
-  const oracles = bound.arms[0]!.rows.slice(1).map((r) => r.oracle);
+  const oracles = bound.arms[0]!.rows.slice(1).flatMap((r) => (r.primary === undefined ? [r.oracle] : []));
   const dim = (text: string): Cell => ({ text, tone: 'dim' });
   const split = oracles.map((name) => name.split(' + '));
   const heads = [
@@ -139,6 +143,12 @@ function notes(bound: BoundResult, arm: BoundArm): string[] {
     );
   if (arm.ttlCutMs !== null)
     lines.push(`Deadlines that know the future bridge pauses of up to ${fixed(arm.ttlCutMs / 1000, 0)} s in the room there is.`);
+  const anew = arm.rows.find((r) => r.primary !== undefined);
+  const { primary } = arm;
+  if (anew?.primary?.mean != null && primary.mean !== null && anew.hit.mean! > arm.rows[0]!.hit.mean!) {
+    const isWorse = bound.higherIsBetter ? anew.primary.mean < primary.mean : anew.primary.mean > primary.mean;
+    if (isWorse) lines.push(`Memory without limit hits more and has the worse ${labelOf(primary.expr, '').label}: the two disagree.`);
+  }
   const hitOf = (a: BoundArm): number => a.rows[0]!.hit.mean ?? -1;
   const most = bound.arms.reduce((a, b) => (hitOf(b) > hitOf(a) ? b : a));
   if (bound.arms.length > 1 && most.name !== arm.name)

@@ -32,6 +32,8 @@ export interface BoundRow {
   readonly recomputedTokens: Estimate;
   /** (tokens saved by the oracle - by the arm) / by the oracle; absent for the arm itself. */
   readonly regret?: Estimate;
+  /** Primary metric where the arm was served anew with what the oracle grants. */
+  readonly primary?: Estimate;
   /** By replication. */
   readonly regrets?: readonly (number | null)[];
 }
@@ -67,7 +69,7 @@ export interface BoundArm {
   readonly router: string;
   readonly retention: string;
   readonly deployable: string;
-  /** Primary metric of the arm; oracles have none, because nobody was served under them. */
+  /** Primary metric of the arm; oracles on the recorded order have none, because nobody was served under them. */
   readonly primary: Estimate & { readonly expr: string; readonly unit: string };
   readonly rows: readonly BoundRow[];
   /** Longest pause bridged by clairvoyant deadlines, ms, mean over the replications in which the room did not suffice for all; null = it did. */
@@ -84,6 +86,8 @@ export interface BoundResult {
   readonly oracles: readonly OracleName[];
   /** Name of the arm that the text looks at in detail: the one asked for, else the best by the primary metric. */
   readonly chosen: string;
+  /** Direction of the primary metric. */
+  readonly higherIsBetter: boolean;
   readonly arms: readonly BoundArm[];
   /** With oracle ttl, where the ids of the trace are private to sessions. */
   readonly deadlines: readonly DeadlineRow[];

@@ -32,8 +32,10 @@ export interface PointOptions {
   readonly out: string | null;
   readonly force: boolean;
   readonly metrics: readonly string[];
-  /** Tables to record beside those of the scenario. */
-  readonly record?: readonly string[];
+  /** What the command changes in the compiled plan. */
+  readonly amend?: (plan: RunPlan) => RunPlan;
+  /** Exactly so many replications, whatever the scenario says. */
+  readonly replications?: number;
   readonly onlyArm?: string;
   readonly baseline?: string;
   readonly onlyReplication?: number;
@@ -68,7 +70,7 @@ export function defaultJobs(): number {
 /** Runs one point. Throws UserError for input problems, NothingCompleteError when interrupted too early. */
 export async function simulatePoint(loaded: LoadedScenario, options: PointOptions): Promise<PointOutcome> {
   const compiled = planOf(loaded, options);
-  const plan = options.record === undefined ? compiled : { ...compiled, record: [...compiled.record, ...options.record] };
+  const plan = options.amend?.(compiled) ?? compiled;
   const store = options.out === null ? null : new ResultStore(options.out, options.force);
   const trace = await prepareTrace(plan);
   const rule = replicationRule(loaded, plan, options);
@@ -132,6 +134,8 @@ export async function simulatePoint(loaded: LoadedScenario, options: PointOption
 
 function replicationRule(loaded: LoadedScenario, plan: RunPlan, options: PointOptions): ReplicationRule {
   const r = loaded.settings.run.replications;
+  const exactly = options.replications;
+  if (exactly !== undefined) return { min: exactly, max: exactly, batch: exactly, until: null };
   if (options.onlyReplication !== undefined) return { min: 1, max: 1, batch: 1, until: null };
   // A trace replayed as recorded has nothing to draw: more replications would be copies.
   if (plan.workload.resample === 'none' && plan.workload.arrivals.mode === 'recorded') return { min: 1, max: 1, batch: 1, until: null };
