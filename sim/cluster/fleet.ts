@@ -3,6 +3,7 @@
  * Source: engine specification 4.4, 12; experiments specification 1.4 (fleet.*).
  */
 import type { RankFacts } from '../../control/ports.ts';
+import type { StepObserver } from '../engine/step-observer.ts';
 import type { StepTimer } from '../engine/step-timer.ts';
 import type { EngineConfig } from '../engine/worker.ts';
 import type { ServiceLog } from './service-log.ts';
@@ -41,6 +42,8 @@ export interface FleetSpec {
   readonly nodes: readonly NodeSpec[];
   /** Writes down what the workers serve; absent = nobody listens. */
   readonly log?: ServiceLog;
+  /** Hears why requests wait and what steps compute, for `kvcast explain`; absent = nobody listens. */
+  readonly observer?: StepObserver;
 }
 
 /** A fault to inject. */

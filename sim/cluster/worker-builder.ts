@@ -27,6 +27,7 @@ export function buildMachines(
   });
   const lazy = lazyEventsMs === undefined ? {} : { lazyEvents: lazyEventsMs };
   const memory = new EngineMemory();
+  const { observer } = fleet;
   const workers = fleet.workers.map((spec, index) => {
     const heard = fleet.log === undefined ? sink : fleet.log.sink(index, sink);
     const parts = {
@@ -35,8 +36,9 @@ export function buildMachines(
       branches,
       timer: spec.createTimer(),
       links: pools[spec.node] ?? null,
-      sink: heard,
+      sink: observer === undefined ? heard : observer.sink(index, heard),
       ...lazy,
+      ...(observer === undefined ? {} : { observer }),
     };
     const worker = spec.stepMode === 'reference' ? createReferenceWorker(parts) : createJumpWorker(parts, memory);
     fleet.log?.listen(worker);

@@ -76,6 +76,7 @@
 import type { BranchId, BranchTable } from '../../control/blocks.ts';
 import type { ActionOutcome, KvAction, KvEventBatch, Tier } from '../../control/ports.ts';
 import type { LinkPool } from './links.ts';
+import type { StepObserver } from './step-observer.ts';
 import type { Regime, StepTimer } from './step-timer.ts';
 
 /** Engine settings after defaults; names and meaning as in engine specification 1.1. */
@@ -311,4 +312,6 @@ export interface WorkerParts {
    * Absent: everything, every batch in time, as the stepped engine does.
    */
   readonly lazyEvents?: number;
+  /** Hears why requests wait and what steps compute; absent in normal runs. `sink` listens for it too. */
+  readonly observer?: StepObserver;
 }

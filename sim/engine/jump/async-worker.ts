@@ -82,7 +82,7 @@ export class AsyncJumpWorker extends JumpWorker {
   }
 
   /** Asks the timer about the step that the scheduler decided last. */
-  private measure(flight: Flight): void {
+  protected measure(flight: Flight): void {
     fillBatch(this.batch, this.scheduler, flight.items);
     flight.stepMs = this.parts.timer.stepMs(this.batch);
     flight.regime = this.parts.timer.regime;

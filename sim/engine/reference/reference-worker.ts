@@ -6,6 +6,7 @@ import { BRANCH_PRIVATE, type BranchId } from '../../../control/blocks.ts';
 import type { KvAction } from '../../../control/ports.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
 import { REMOVAL } from '../removal.ts';
+import { ObservedStep, WAIT, type WaitReason } from '../step-observer.ts';
 import { createStepBatch, type Regime } from '../step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts } from '../worker.ts';
 import { zeroCounters } from '../zero-counters.ts';
@@ -125,6 +126,7 @@ export class ReferenceWorker implements Worker {
       highWater: 0,
     });
     this.scheduler.submit(queued);
+    this.#parts.observer?.queued(this.index, request.id, tMs);
     this.#wake(tMs);
     this.#refresh();
   }
@@ -160,6 +162,7 @@ export class ReferenceWorker implements Worker {
     if (this.host === null) return;
     this.#progress();
     const served = this.host.done(transfer, tMs);
+    if (served?.request.restore?.done) this.#parts.observer?.loaded(this.index, served.request.id, tMs);
     if (served !== null) this.#releaseLingering(served);
     if (this.#flights.length === 0) this.#events.publish(tMs);
     this.#wake(tMs);
@@ -315,11 +318,13 @@ export class ReferenceWorker implements Worker {
 
   #schedule(tMs: number): void {
     this.#scheduleMs = NEVER;
+    let reason: WaitReason = WAIT.step;
     while (this.scheduler.hasRequests) {
       this.counters.events++;
       if (++this.#emptySchedules > MAX_EMPTY_SCHEDULES) throw new Error(this.#diagnosis('no progress'));
       const plan = this.scheduler.schedule(tMs);
       this.#countBlocked(plan);
+      reason = waitReason(plan, this.config);
       this.#trace?.(plan, tMs, this.scheduler);
       const isEmpty = plan.items.length === 0;
       if (isEmpty) this.counters.emptySteps++;
@@ -335,6 +340,7 @@ export class ReferenceWorker implements Worker {
       if (this.#flights.length === 1) this.#begin(this.#flights[0]!, tMs);
       if (this.config.asyncDepth === 1 || this.#flights.length === 2) break;
     }
+    this.#parts.observer?.passed(this.index, tMs, reason);
     const isHopeful = !this.scheduler.hasRequests || this.#flights.length > 0 || (this.host !== null && this.host.inFlight > 0);
     this.stuck = isHopeful ? null : this.scheduler.holding.length > 0 ? 'restore-wedge' : 'blocked';
   }
@@ -379,6 +385,7 @@ export class ReferenceWorker implements Worker {
     this.counters.busyMs += tMs - flight.startMs;
     this.counters.regimeMs[flight.regime] += tMs - flight.startMs;
     this.#progress();
+    this.#tellStep(flight, tMs);
     for (const id of this.#pendingAborts.splice(0)) {
       const served = this.served.get(id);
       if (served !== undefined) this.#end(served, tMs, 'aborted', 'abort');
@@ -399,6 +406,14 @@ export class ReferenceWorker implements Worker {
     if (this.#flights.length > 0) this.#begin(this.#flights[0]!, tMs);
     // A request may still come at this time, also while the wasted step of one that just ended goes on.
     if (this.scheduler.hasRequests || this.#flights.length > 0) this.#scheduleMs = tMs;
+  }
+
+  #tellStep({ plan, startMs }: Flight, tMs: number): void {
+    const { observer } = this.#parts;
+    if (observer === undefined) return;
+    const step = new ObservedStep();
+    for (const { request, n, computed, samples } of plan.items) step.add(request.id, n, computed, request.promptTokens, samples);
+    observer.stepped(this.index, step, startMs, tMs);
   }
 
   /** Applies the output of one item. Returns the time of the token before this one; NaN if none was or is delivered. */
@@ -556,6 +571,14 @@ export class ReferenceWorker implements Worker {
     const queues = `${running.length} running, ${waiting.length} waiting, ${holding.length} restoring`;
     return `worker ${this.index} at ${this.#nowMs} ms: ${what}; ${queues}; head ${head?.id} needs ${need} blocks, ${pool.free} free, ${pool.claimedFree()} claimed`;
   }
+}
+
+/** Why those in the queue were left there by a pass. */
+function waitReason({ blocked, preempted, items }: StepPlan, config: EngineConfig): WaitReason {
+  if (blocked === 'seqs') return WAIT.slots;
+  if (blocked !== null || preempted.length > 0) return WAIT.blocks;
+  const spent = items.reduce((sum, item) => sum + item.n, 0);
+  return spent < config.maxBatchedTokens && config.chunkedPrefill ? WAIT.load : WAIT.budget;
 }
 
 function doubled(column: Int32Array): Int32Array {
