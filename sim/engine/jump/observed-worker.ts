@@ -26,7 +26,8 @@ export class ObservedJumpWorker extends JumpWorker {
     super.submit(request, tMs);
     if (this.ids.get(request.id) === NONE) return;
     this.observer.queued(this.index, request.id, tMs);
-    if (this.phase === RUN) this.observer.foreseen(this.index, request.id, this.run.endMs(this.run.scheduled), reasonOf(this.scheduler, this.config));
+    if (this.phase === RUN)
+      this.observer.foreseen(this.index, request.id, this.run.endMs(this.run.scheduled), reasonOf(this.scheduler, this.config));
   }
 
   override transferDone(transfer: number, tMs: number): void {
@@ -76,7 +77,8 @@ export class ObservedAsyncWorker extends AsyncJumpWorker {
     super.submit(request, tMs);
     if (this.ids.get(request.id) === NONE) return;
     this.observer.queued(this.index, request.id, tMs);
-    if (this.phase === RUN) this.observer.foreseen(this.index, request.id, this.run.endMs(this.run.scheduled), reasonOf(this.scheduler, this.config));
+    if (this.phase === RUN)
+      this.observer.foreseen(this.index, request.id, this.run.endMs(this.run.scheduled), reasonOf(this.scheduler, this.config));
   }
 
   override transferDone(transfer: number, tMs: number): void {
