@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { publishSharedLeaves } from '../engine/jump/equality.property.ts';
 import { createJumpWorker } from '../engine/jump/create-jump-worker.ts';
+import { publishSharedLeaves } from '../engine/jump/equality.property.ts';
 import { createReferenceWorker } from '../engine/reference/reference-worker.ts';
 import { type CaseFlavour, randomCase, type WorkerCase } from '../engine/worker.property.ts';
 import type { Worker, WorkerParts } from '../engine/worker.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createJumpWorker } from '../engine/jump/create-jump-worker.ts';
 import { createReferenceWorker } from '../engine/reference/reference-worker.ts';
 import type { EngineConfig, EngineRequest, Worker, WorkerParts } from '../engine/worker.ts';
-import { AffineTimer, engineConfig, Prompts, play } from '../engine/worker-fixtures.ts';
+import { AffineTimer, engineConfig, Prompts, play, type WorkerInput } from '../engine/worker-fixtures.ts';
 import { COMPONENTS } from './turn-components.ts';
 import { componentsOf, TurnPartition } from './turn-partition.ts';
 
@@ -14,12 +14,13 @@ function partition(
   config: Partial<EngineConfig>,
   given: readonly Given[],
   until: 'ttft' | 'e2e' = 'ttft',
+  more: readonly WorkerInput[] = [],
 ): Record<string, number>[] {
   const prompts = new Prompts(4);
   const requests: [EngineRequest, number][] = given.map(({ atMs, ...facts }) => [prompts.request({ ...facts, arrivalMs: atMs }), atMs]);
   const timer = () => new AffineTimer({ baseMs: 10, tokenMs: 1 });
   const observer = new TurnPartition([{ timer: timer(), requestMs: 0 }]);
-  const inputs = requests.map(([request, tMs]) => ({ kind: 'submit', request, tMs }) as const);
+  const inputs = [...requests.map(([request, tMs]) => ({ kind: 'submit', request, tMs }) as const), ...more];
   const scene = { config: engineConfig(config), branches: prompts.branches, timer: timer(), links: null, inputs };
   play((parts) => create({ ...parts, sink: observer.sink(0, parts.sink), observer }), scene);
   return requests.map(([request]) => {
@@ -59,6 +60,21 @@ describe.each([
     ]);
     expect(a).toEqual({ 'prefill.compulsory': 18 });
     expect(b).toEqual({ 'workerQueue.step': 7, 'workerQueue.slots': 22, 'prefill.compulsory': 18 });
+  });
+
+  it('waits for a pass that a slow-down puts off, in a step that is longer than its tokens', () => {
+    // As above, half as fast from 35 on: steps end at 40 + 5, 67, 89, then 2 * 18 for B.
+    const [, b] = partition(
+      create,
+      { maxSeqs: 1 },
+      [
+        { atMs: 0, promptTokens: 8, outputTokens: 5 },
+        { atMs: 33, promptTokens: 8, outputTokens: 1 },
+      ],
+      'ttft',
+      [{ kind: 'slowdown', factor: 2, tMs: 35 }],
+    );
+    expect(b).toEqual({ 'workerQueue.step': 12, 'workerQueue.slots': 44, 'prefill.compulsory': 18, overhead: 18 });
   });
 
   it('waits for the budget, then for a step in which others compute', () => {

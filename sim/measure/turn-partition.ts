@@ -14,7 +14,7 @@
 import { type ObservedStep, type StepObserver, WAIT, type WaitReason } from '../engine/step-observer.ts';
 import { createStepBatch, type StepTimer } from '../engine/step-timer.ts';
 import type { EndStatus, WorkerSink } from '../engine/worker.ts';
-import { COMPONENTS, type Component, type Chunk, componentIndex, divideChunk, type LabelSpan } from './turn-components.ts';
+import { type Chunk, COMPONENTS, type Component, componentIndex, divideChunk, type LabelSpan } from './turn-components.ts';
 
 /** What the partition has to know of a worker. */
 export interface ObservedWorker {
