@@ -2,11 +2,13 @@ import type { Millis, RetentionPolicy } from '../ports.ts';
 import { UserError } from '../user-error.ts';
 import { ComposedRetention, type RetentionPart } from './composed-retention.ts';
 import { createEstimator } from './create-estimator.ts';
+import { INFERCEPT_RULES, Infercept, type InferceptParameters } from './infercept.ts';
 import { leaseParameters } from './lease-parameters.ts';
 import { LeaseRetention } from './lease-retention.ts';
 import { levelParameters } from './level-parameters.ts';
 import { LevelRetention } from './level-retention.ts';
-import { checkKnown, presetNumber } from './preset-values.ts';
+import { ITERATION_COST } from './min-waste.ts';
+import { checkKnown, presetChoice, presetNumber } from './preset-values.ts';
 import type { RetentionEnv } from './retention-env.ts';
 import { type RetentionPreset, retentionPresets } from './retention-presets.ts';
 import { SessionReference } from './session-reference.ts';
@@ -35,6 +37,10 @@ export function createRetention(reference: string, params: Readonly<Record<strin
   checkKnown(preset, params);
   const parts: RetentionPart[] = [];
   const session = preset.session === undefined ? undefined : sessionPart(preset, preset.session.idleCloseMs, params, env);
+  if (preset.infercept !== undefined) {
+    const parameters = inferceptParameters(preset, preset.infercept.rule, params);
+    parts.push({ policy: new Infercept(name, preset.deployable, parameters, env), owns: () => true });
+  }
   if (preset.lease !== null) {
     const lease = leaseParameters({ ...preset, lease: preset.lease }, params);
     const estimator = typeof lease.ttl === 'string' ? createEstimator(lease.ttl) : undefined;
@@ -56,6 +62,18 @@ export function createRetention(reference: string, params: Readonly<Record<strin
   }
   if (parts.length === 1) return parts[0]!.policy;
   return new ComposedRetention(name, preset.deployable, parts);
+}
+
+function inferceptParameters(preset: RetentionPreset, rule: string, params: Readonly<Record<string, unknown>>): InferceptParameters {
+  return {
+    rule: presetChoice(preset, params, 'rule', rule, INFERCEPT_RULES),
+    cost: {
+      saturationTokens: presetNumber(preset, params, 'saturationTokens', ITERATION_COST.saturationTokens, 1, 1e6),
+      aS: presetNumber(preset, params, 'tokenMs', ITERATION_COST.aS * 1000, 0, 1e6) / 1000,
+      c0S: presetNumber(preset, params, 'baseMs', ITERATION_COST.c0S * 1000, 0, 1e6) / 1000,
+    },
+    periodMs: presetNumber(preset, params, 'period', 1000, 100, Number.MAX_SAFE_INTEGER),
+  };
 }
 
 function sessionPart(

@@ -1,7 +1,9 @@
 /** The catalogue of retention presets: documents in presets/, one per `<name>@<version>`. A released document never changes. */
 import type { Millis } from '../ports.ts';
+import type { InferceptRule } from './infercept.ts';
 import type { LeasePresetLike } from './lease-parameters.ts';
 import type { LevelPresetLike } from './level-parameters.ts';
+import infercept from './presets/infercept@1.json' with { type: 'json' };
 import kvcastAuto from './presets/kvcast-auto@1.json' with { type: 'json' };
 import kvcastAuto2 from './presets/kvcast-auto@2.json' with { type: 'json' };
 import kvcastSoft from './presets/kvcast-soft@1.json' with { type: 'json' };
@@ -45,6 +47,8 @@ export interface RetentionPreset {
   readonly levels?: LevelPresetLike['levels'];
   /** Session reference beside the claims; absent = off. */
   readonly session?: { readonly idleCloseMs: Millis };
+  /** Least waste per pause; absent = not. */
+  readonly infercept?: { readonly rule: InferceptRule };
   /** JSON Schema of `with:`. Numbers arrive in ms, bytes and shares. */
   readonly params: {
     readonly type: 'object';
@@ -61,6 +65,7 @@ const PRESETS = [
   kvcastAuto,
   kvcastAuto2,
   sessionReference,
+  infercept,
   pin,
   pin2,
   ttlDrop,
