@@ -15,10 +15,15 @@ export function isTimely({ verb, untilMs, priority }: KvAction, tMs: number): bo
 }
 
 /**
- * Whether these engines can execute an action: marks of all sorts, demotion to garbage and, with a host tier, prefetch. They answer the
- * rest with `rejected`, reason `unsupported`.
+ * Whether these engines can execute an action: marks of all sorts, demotion to garbage and, with a host tier, demotion to it and prefetch.
+ * They answer the rest with `rejected`, reason `unsupported`.
  */
-export function isSupported(action: KvAction): boolean {
-  if (action.verb === 'demote') return action.toTier === undefined || action.toTier === 'none';
-  return action.verb !== 'share';
+export function isSupported(action: KvAction, hasHost: boolean): boolean {
+  if (action.verb === 'demote') return !leavesTier(action) || (hasHost && action.toTier === 1);
+  return action.verb === 'prefetch' ? hasHost : action.verb !== 'share';
+}
+
+/** Whether an action is a demotion that copies to another tier. */
+export function leavesTier({ verb, toTier }: KvAction): boolean {
+  return verb === 'demote' && toTier !== undefined && toTier !== 'none';
 }

@@ -362,10 +362,15 @@ class CaseMaker {
       tierFloor: 0,
       ...(this.#chance(0.5) ? { refreshMs: this.#time(this.#spanMs / 2) } : {}),
       ...(verb === 'retain' ? this.#level() : {}),
-      ...(verb === 'demote' && this.#chance(0.5) ? { toTier: 'none', why: this.#pick(['closed', 'superseded', 'timeout'] as const) } : {}),
+      ...(verb === 'demote' ? this.#release() : {}),
     };
     if (verb === 'retain' && this.#chance(0.3)) return { tMs, kind: 'action', action: { ...action, untilMs: Number.POSITIVE_INFINITY } };
     return { tMs, kind: 'action', action };
+  }
+
+  #release(): Partial<KvAction> {
+    if (this.#chance(0.5)) return { toTier: this.#pick([1, 1, 1, 2] as const) };
+    return this.#chance(0.5) ? { toTier: 'none', why: this.#pick(['closed', 'superseded', 'timeout'] as const) } : {};
   }
 
   #level(): Partial<KvAction> {

@@ -66,7 +66,11 @@
  *   in victim order, called at the allocation. A mark ends without a count when its copy is dropped by a crash.
  * - `demote` ends all marks of the range's copies and makes them class 0; a hit makes a copy class 1 again, a pin takes it out as well,
  *   a retain passes it over. accepted | clipped | missing.
- * - `share`, `demote` to a tier: rejected `unsupported`. Any action on a crashed worker: rejected `down`. An empty or impossible range:
+ * - `demote` to the host tier: the resident blocks in a row at the begin of the range. Those that the host lacks are copied, whatever
+ *   storeThreshold says; `budget` if the host has no room, and nothing is changed. All marks of the copies end, the blocks are held
+ *   (a reference, no hit) until the copy is readable, then released tail first as class 0, those that were hit meanwhile as class 1.
+ *   accepted | clipped `notResident`, when its own copy is readable (at once if nothing is copied) | missing. A crash: rejected `down`.
+ * - `share`, `demote` to another tier or without host tier: rejected `unsupported`. Any action on a crashed worker: rejected `down`. An empty or impossible range:
  *   `invalid`.
  * - `prefetch`: the host continuation after the resident prefix, inside the range; missing if none; rejected `unsupported` without
  *   host tier, `progress` if free - claimed - blocks < 10 % of usable. It allocates like a request, holds its blocks hash-less during the

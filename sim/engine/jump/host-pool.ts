@@ -31,6 +31,7 @@ export class HostPool extends SegmentColumns {
   /** After an offer: a segment near its end, and the first one that it writes (NONE = it writes nothing). */
   hint = NONE;
   written = NONE;
+  private isForced = false;
   private pinned = 0;
   private writing = 0;
   private readonly outbox: KvOutbox;
@@ -114,10 +115,12 @@ export class HostPool extends SegmentColumns {
   /**
    * Takes slots for those of blocks [first, last) of a chain that are not there, all or nothing, and marks them as written by `job`;
    * touches those that are. Returns the number of slots taken, or -1 if not enough can be evicted. A segment near `first` as `hint`
-   * (any id will do) saves the walk from the start of the branch; {@link hint} is one for the next offer.
+   * (any id will do) saves the walk from the start of the branch; {@link hint} is one for the next offer. `isForced`: also for blocks
+   * that were looked up too seldom.
    */
-  offer(leaf: number, first: number, last: number, job: number, hint = NONE): number {
+  offer(leaf: number, first: number, last: number, job: number, hint = NONE, isForced = false): number {
     this.hint = hint;
+    this.isForced = isForced;
     const entries = this.branches.path(leaf, last, pathBranch, pathLimit);
     this.wantedCount = 0;
     this.wantedBlocks = 0;
@@ -177,7 +180,7 @@ export class HostPool extends SegmentColumns {
   /** Notes blocks for writing; with a store threshold only those looked up often enough. */
   private want(branch: number, from: number, to: number): void {
     if (from >= to) return;
-    if (this.storeThreshold <= 1) {
+    if (this.isForced || this.storeThreshold <= 1) {
       this.wantRange(branch, from, to);
       return;
     }

@@ -10,6 +10,7 @@ import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
 import { outcomeOf } from '../action-outcome.ts';
 import { D2H, H2D, type LinkPool } from '../links.ts';
+import { releaseReason } from '../removal.ts';
 import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
 import type { HbmPool } from './hbm-pool.ts';
 import { HostPool } from './host-pool.ts';
@@ -23,6 +24,7 @@ const FREE = 0;
 export const LOAD = 1;
 export const STORE = 2;
 export const PREFETCH = 3;
+export const DEMOTE = 4;
 
 /** `find` says: ask again at the next schedule. */
 export const PENDING_BELOW = -1;
@@ -68,6 +70,7 @@ export class HostTraffic {
   private readonly spare: number[] = [];
   private jobCount = 0;
   private readonly prefetches: number[] = [];
+  private readonly demotions: number[] = [];
 
   constructor(parts: HostTrafficParts) {
     this.parts = parts;
@@ -143,11 +146,12 @@ export class HostTraffic {
     const s = this.slot[job]!;
     const blockBytes = config.blockBytesPerGpu * config.gpus;
     this.doneSlot = s;
-    if (kind === STORE) {
+    if (kind === STORE || kind === DEMOTE) {
       const written = this.tier.ready(leaf, first, last, job, this.written[job]);
       counters.hostWriteBytes += written * blockBytes;
       counters.hostStoredBlocks += written;
-      slots.stores[s]!--;
+      if (kind === STORE) slots.stores[s]!--;
+      else this.finishDemotion(job, tMs);
     } else {
       this.tier.pin(leaf, first, last, -1);
       counters.hostReadBytes += (last - first) * blockBytes;
@@ -185,6 +189,38 @@ export class HostTraffic {
     return null;
   }
 
+  /**
+   * Copies the resident blocks in a row at the begin of a range to the host tier; they are held until the copy is readable, and garbage
+   * from now on unless somebody hits them. Returns the outcome, or null if it settles when the transfer ends.
+   */
+  demote(action: KvAction, tMs: number): ActionOutcome | null {
+    const { pool } = this.parts;
+    const { branch, fromBlocks, toBlocks } = action;
+    const row = pool.rowFrom(branch, fromBlocks, toBlocks);
+    const outcome = outcomeOf(row, toBlocks - fromBlocks);
+    if (row === 0) return outcome;
+    const job = this.newJob();
+    const taken = this.tier.offer(branch, fromBlocks, fromBlocks + row, job, NONE, true);
+    if (taken <= 0) this.spare.push(job);
+    if (taken < 0) return { ...outcome, result: 'rejected', reason: 'budget', appliedBlocks: 0 };
+    pool.demote(branch, fromBlocks, fromBlocks + row, releaseReason(action.why));
+    if (taken === 0) return outcome;
+    pool.hold(branch, fromBlocks, fromBlocks + row);
+    this.startJob(job, DEMOTE, NONE, branch, fromBlocks, row, D2H, taken, tMs);
+    this.written[job] = this.tier.written;
+    this.actions[job] = action;
+    this.outcomes[job] = outcome;
+    this.demotions.push(job);
+    return null;
+  }
+
+  private finishDemotion(job: number, tMs: number): void {
+    const first = this.first[job]!;
+    this.demotions.splice(this.demotions.indexOf(job), 1);
+    this.parts.pool.release(this.leaf[job]!, first + this.blocks[job]!, 0, 0, first);
+    this.parts.sink.settled(this.actions[job]!, this.outcomes[job]!, tMs);
+  }
+
   /** A request needs the blocks: gives up every prefetch. True if there was one. */
   cancelPrefetches(tMs: number): boolean {
     if (this.prefetches.length === 0) return false;
@@ -199,12 +235,13 @@ export class HostTraffic {
     return true;
   }
 
-  /** Crash: nothing arrives any more. Prefetches settle as rejected. */
+  /** Crash: nothing arrives any more. Prefetches and demotions settle as rejected. */
   cancelAll(tMs: number): void {
     for (let job = 0; job < this.jobCount; job++) {
       if (this.kind[job] !== FREE) this.parts.links.cancel(this.transfer[job]!, tMs);
     }
-    for (const job of this.prefetches) this.settleRejected(job, 'down', tMs);
+    const open = [...this.prefetches, ...this.demotions].sort((a, b) => this.transfer[a]! - this.transfer[b]!);
+    for (const job of open) this.settleRejected(job, 'down', tMs);
   }
 
   private settleRejected(job: number, reason: string, tMs: number): void {

@@ -22,7 +22,7 @@ describe.each([
   it('where steps take no time', () => expectEqual({ host: false, lifecycle: false, instant: true, dyadic: true }));
   it('with ties and exact times', () => expectEqual({ host: false, claims: false, lifecycle: false, dyadic: true }));
   it('under claims, demotions and their deadlines', () => expectEqual({ host: false, lifecycle: false }));
-  it('under many marks of all sorts', () => expectEqual({ manyClaims: true, prefetch: false, aborts: false }));
+  it('under many marks of all sorts', () => expectEqual({ manyClaims: true, aborts: false }));
   it('with a host tier, restores, stores and prefetches', () => expectEqual({ lifecycle: false }));
   it('through crashes, drains and slow-downs', () => expectEqual({}));
 });

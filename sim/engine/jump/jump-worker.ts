@@ -12,6 +12,7 @@
 import type { BranchId } from '../../../control/blocks.ts';
 import { KV_CLEARED, type KvAction } from '../../../control/ports.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
+import { leavesTier } from '../action-outcome.ts';
 import { REMOVAL } from '../removal.ts';
 import { createStepBatch, type Regime } from '../step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts } from '../worker.ts';
@@ -163,8 +164,8 @@ export class JumpWorker implements Worker {
     const outcome = executeCommand(action, tMs, { branches, pool: this.pool, host: this.host, isDown: this.state === 'down' });
     if (outcome !== null) sink.settled(action, outcome, tMs);
     this.showEvents(tMs);
-    // A prefetch takes blocks that the horizon of the run counted on, and touches what a waiting request looked up.
-    if (this.phase === RUN && action.verb === 'prefetch') this.cut(tMs);
+    // These take blocks that the horizon of the run counted on, and touch what a waiting request looked up.
+    if (this.phase === RUN && (action.verb === 'prefetch' || leavesTier(action))) this.cut(tMs);
     this.refresh();
   }
 

@@ -1,7 +1,7 @@
 /** Execution of the control plane's KV actions at one worker; the rules stand in the worker port. */
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
-import { isSupported, isTimely, outcomeOf } from '../action-outcome.ts';
+import { isSupported, isTimely, leavesTier, outcomeOf } from '../action-outcome.ts';
 import { releaseReason } from '../removal.ts';
 import type { HbmPool } from './hbm-pool.ts';
 import type { HostTraffic } from './host-traffic.ts';
@@ -27,9 +27,10 @@ export function executeCommand(action: KvAction, tMs: number, scene: CommandScen
   if (branch < 0 || branch >= branches.count || toBlocks > branches.end(branch)) return rejected('invalid');
   if (!isTimely(action, tMs)) return rejected('invalid');
   if (scene.isDown) return rejected('down');
-  if (!isSupported(action)) return rejected('unsupported');
+  if (!isSupported(action, scene.host !== null)) return rejected('unsupported');
+  if (leavesTier(action)) return scene.host!.demote(action, tMs);
   if (verb === 'demote') return outcomeOf(pool.demote(branch, fromBlocks, toBlocks, releaseReason(action.why)), requestedBlocks);
-  if (verb === 'prefetch') return scene.host === null ? rejected('unsupported') : scene.host.prefetch(action, tMs);
+  if (verb === 'prefetch') return scene.host!.prefetch(action, tMs);
   return outcomeOf(setMark(pool, action), requestedBlocks);
 }
 

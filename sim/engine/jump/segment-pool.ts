@@ -135,6 +135,56 @@ export class SegmentPool extends SegmentColumns {
     }
   }
 
+  /** Takes a reference on blocks [first, last) of a chain, all cached; no hit. */
+  hold(leaf: number, first: number, last: number): void {
+    const entries = this.branches.path(leaf, last, pathBranch, pathLimit);
+    let start = 0;
+    for (let i = 0; i < entries; i++) {
+      const limit = pathLimit[i]!;
+      if (first < start + limit) this.holdRange(pathBranch[i]!, Math.max(first - start, 0), limit);
+      start += limit;
+    }
+  }
+
+  private holdRange(branch: number, low: number, high: number): void {
+    let s = this.chains.get(branch);
+    while (this.to[s]! <= low) s = this.next[s]!;
+    if (this.from[s]! < low) s = this.split(s, low);
+    for (;;) {
+      this.touched++;
+      if (this.to[s]! > high) this.split(s, high);
+      if (this.ref[s] === 0) {
+        this.free -= this.to[s]! - this.from[s]!;
+        this.remove(s);
+      }
+      this.ref[s]!++;
+      if (this.to[s] === high) return;
+      s = this.next[s]!;
+    }
+  }
+
+  /**
+   * Blocks in a row from block `first` of a chain on, up to `last`, of which a copy is here. No side effect. Cost O(segments of the path).
+   */
+  rowFrom(leaf: number, first: number, last: number): number {
+    const entries = this.branches.path(leaf, last, pathBranch, pathLimit);
+    let start = 0;
+    let at = first;
+    for (let i = 0; i < entries; i++) {
+      const limit = pathLimit[i]!;
+      if (at < start + limit) {
+        let x = at - start;
+        let s = this.chains.get(pathBranch[i]!);
+        while (s !== NONE && this.to[s]! <= x) s = this.next[s]!;
+        for (; s !== NONE && x < limit && this.from[s]! <= x; s = this.next[s]!) x = Math.min(this.to[s]!, limit);
+        at = start + x;
+        if (x < limit) break;
+      }
+      start += limit;
+    }
+    return at - first;
+  }
+
   /** A hit on a segment with a mark. */
   protected hitMarked(s: number, _nowMs: number): void {
     if (this.mark[s] === GARBAGE) this.mark[s] = 0;

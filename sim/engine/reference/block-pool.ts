@@ -136,6 +136,15 @@ export class BlockPool {
     }
   }
 
+  /** One more holder of each block; no hit. */
+  hold(blocks: readonly number[]): void {
+    for (const block of blocks) {
+      if (this.refs[block]!++ > 0) continue;
+      this.queue.remove(block);
+      this.referenced++;
+    }
+  }
+
   /** What a hit does to the marks of a copy. */
   #hit(block: number, nowMs: number): void {
     const claim = this.claims.get(block);

@@ -65,14 +65,17 @@ export class HostTier {
     }
   }
 
-  /** Takes slots for those of the offered blocks that are not there, all or nothing; touches those that are. */
-  offer(keys: readonly BlockKey[]): Offer {
+  /**
+   * Takes slots for those of the offered blocks that are not there, all or nothing; touches those that are. `isForced`: also for blocks
+   * that were looked up too seldom.
+   */
+  offer(keys: readonly BlockKey[], isForced = false): Offer {
     const wanted: BlockKey[] = [];
     for (const key of keys) {
       if (this.slots.has(key)) {
         this.#totals.hostSkippedPresentBlocks++;
         this.#touch(key);
-      } else if (this.#storeThreshold <= 1 || (this.#lookups.get(key) ?? 0) >= this.#storeThreshold) wanted.push(key);
+      } else if (isForced || this.#storeThreshold <= 1 || (this.#lookups.get(key) ?? 0) >= this.#storeThreshold) wanted.push(key);
     }
     const short = this.slots.size + wanted.length - this.capacity;
     const victims = short > 0 ? this.#victims(short, new Set(keys)) : [];

@@ -36,7 +36,19 @@ type Job =
       readonly parent: BlockKey;
       readonly blocks: readonly number[];
       readonly outcome: ActionOutcome;
+    }
+  | {
+      readonly kind: 'demote';
+      readonly action: KvAction;
+      readonly keys: readonly BlockKey[];
+      readonly blocks: readonly number[];
+      readonly outcome: ActionOutcome;
     };
+
+/** Whether a job copies to the host tier. */
+function isWrite(job: Job): job is Extract<Job, { kind: 'store' | 'demote' }> {
+  return job.kind === 'store' || job.kind === 'demote';
+}
 
 /** Share of the usable blocks that a prefetch leaves free and unclaimed. */
 const PREFETCH_FLOOR = 0.1;
@@ -72,18 +84,18 @@ export class HostTraffic {
     return this.#jobs.size;
   }
 
-  /** Blocks of prefetches in flight; they hold one reference each. */
-  prefetchBlocks(): number[] {
-    return [...this.#jobs.values()].flatMap((job) => (job.kind === 'prefetch' ? job.blocks : []));
+  /** Blocks of prefetches and demotions in flight; they hold one reference each. */
+  heldBlocks(): number[] {
+    return [...this.#jobs.values()].flatMap((job) => (job.kind === 'prefetch' || job.kind === 'demote' ? job.blocks : []));
   }
 
   /** Blocks of loads in flight by source key; for checks. */
   pinnedKeys(): BlockKey[] {
-    return [...this.#jobs.values()].flatMap((job) => (job.kind === 'store' ? [] : job.keys));
+    return [...this.#jobs.values()].flatMap((job) => (isWrite(job) ? [] : job.keys));
   }
 
   writingKeys(): BlockKey[] {
-    return [...this.#jobs.values()].flatMap((job) => (job.kind === 'store' ? job.keys : []));
+    return [...this.#jobs.values()].flatMap((job) => (isWrite(job) ? job.keys : []));
   }
 
   /** See SchedulerOutside.findBelow. */
@@ -137,13 +149,18 @@ export class HostTraffic {
     this.#jobs.delete(transfer);
     const { config, counters, events } = this.#parts;
     const bytes = job.keys.length * config.blockBytesPerGpu * config.gpus;
-    if (job.kind === 'store') {
+    if (isWrite(job)) {
       this.tier.ready(job.keys);
       for (const key of job.keys) events.stored(1, key);
-      job.served.stores.delete(transfer);
       counters.hostWriteBytes += bytes;
       counters.hostStoredBlocks += job.keys.length;
-      return job.served;
+      if (job.kind === 'store') {
+        job.served.stores.delete(transfer);
+        return job.served;
+      }
+      this.#parts.pool.release(job.blocks.toReversed());
+      this.#parts.sink.settled(job.action, job.outcome, tMs);
+      return null;
     }
     this.#endLoad(job.keys);
     counters.hostReadBytes += bytes;
@@ -179,6 +196,25 @@ export class HostTraffic {
     return null;
   }
 
+  /**
+   * Copies blocks to the host tier, `keys` and their physical `blocks`, which are held until the copy is readable. Returns `outcome` if
+   * all are there already, a refusal if there is no room, or null if it settles when the transfer ends.
+   */
+  demote(
+    action: KvAction,
+    keys: readonly BlockKey[],
+    blocks: readonly number[],
+    outcome: ActionOutcome,
+    tMs: number,
+  ): ActionOutcome | null {
+    const offer = this.tier.offer(keys, true);
+    if (offer.full) return { ...outcome, result: 'rejected', reason: 'budget', appliedBlocks: 0 };
+    if (offer.keys.length === 0) return outcome;
+    this.#parts.pool.hold(blocks);
+    this.#jobs.set(this.#start(D2H, offer.keys.length, tMs), { kind: 'demote', action, keys: offer.keys, blocks, outcome });
+    return null;
+  }
+
   /** A request needs the blocks: gives up every prefetch. True if there was one. */
   cancelPrefetches(tMs: number): boolean {
     const prefetches = [...this.#jobs].filter(([, job]) => job.kind === 'prefetch');
@@ -194,11 +230,11 @@ export class HostTraffic {
     return prefetches.length > 0;
   }
 
-  /** Crash: nothing of it arrives any more. Prefetches settle as rejected. */
+  /** Crash: nothing of it arrives any more. Prefetches and demotions settle as rejected. */
   cancelAll(tMs: number): void {
     for (const [transfer, job] of this.#jobs) {
       this.#parts.links.cancel(transfer, tMs);
-      if (job.kind !== 'prefetch') continue;
+      if (job.kind !== 'prefetch' && job.kind !== 'demote') continue;
       const { requestedBlocks } = job.outcome;
       this.#parts.sink.settled(job.action, { result: 'rejected', reason: 'down', appliedBlocks: 0, requestedBlocks }, tMs);
     }

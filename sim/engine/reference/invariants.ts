@@ -28,7 +28,7 @@ function checkBlocks(worker: ReferenceWorker): void {
   };
   for (const request of [...running, ...waiting, ...holding]) count(request.blocks);
   for (const served of worker.lingering.values()) count(served.request.blocks);
-  count(worker.host?.prefetchBlocks() ?? []);
+  count(worker.host?.heldBlocks() ?? []);
   for (let block = 1; block < pool.blocks; block++) {
     const refs = holders.get(block) ?? 0;
     hold(pool.refs[block] === refs, 'E1', `block ${block} has ${pool.refs[block]} references, ${refs} holders`);

@@ -1,10 +1,10 @@
 /** Execution of the control plane's KV actions at one worker. The rules stand in worker.ts. */
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
-import { isSupported, isTimely, outcomeOf } from '../action-outcome.ts';
+import { isSupported, isTimely, leavesTier, outcomeOf } from '../action-outcome.ts';
 import { releaseReason } from '../removal.ts';
 import type { WorkerSink } from '../worker.ts';
-import { type BlockPool, type Claim, type Level, type Mark, VICTIM } from './block-pool.ts';
+import { type BlockKey, type BlockPool, type Claim, type Level, type Mark, VICTIM } from './block-pool.ts';
 import { chainKeys } from './chain-keys.ts';
 import type { HostTraffic } from './host-traffic.ts';
 
@@ -28,13 +28,13 @@ function execute(action: KvAction, tMs: number, scene: ActionScene): ActionOutco
   const refused = (reason: string): ActionOutcome => ({ result: 'rejected', reason, appliedBlocks: 0, requestedBlocks });
   if (!isValid(action, tMs, scene.branches)) return refused('invalid');
   if (scene.isDown) return refused('down');
-  if (!isSupported(action)) return refused('unsupported');
+  if (!isSupported(action, scene.host !== null)) return refused('unsupported');
   const keys = chainKeys(scene.branches, action.branch, action.toBlocks);
   if (action.verb === 'prefetch') {
-    if (scene.host === null) return refused('unsupported');
     const missing = keys.findIndex((key) => scene.pool.lookup(key) < 0);
-    return scene.host.prefetch(action, keys, missing < 0 ? keys.length : missing, tMs);
+    return scene.host!.prefetch(action, keys, missing < 0 ? keys.length : missing, tMs);
   }
+  if (leavesTier(action)) return demoteToHost(action, keys.slice(action.fromBlocks), tMs, scene);
   const { pool } = scene;
   let appliedBlocks = 0;
   for (const key of keys.slice(action.fromBlocks)) {
@@ -48,6 +48,19 @@ function execute(action: KvAction, tMs: number, scene: ActionScene): ActionOutco
     }
   }
   return outcomeOf(appliedBlocks, requestedBlocks);
+}
+
+/** Demotes the resident blocks in a row at the begin of the range. */
+function demoteToHost(action: KvAction, keys: readonly BlockKey[], tMs: number, { pool, host }: ActionScene): ActionOutcome | null {
+  const missing = keys.findIndex((key) => pool.lookup(key) < 0);
+  const row = missing < 0 ? keys : keys.slice(0, missing);
+  const outcome = outcomeOf(row.length, keys.length);
+  if (row.length === 0) return outcome;
+  const blocks = row.map((key) => pool.lookup(key));
+  const settled = host!.demote(action, row, blocks, outcome, tMs);
+  if (settled?.result === 'rejected') return settled;
+  for (const key of row) for (const block of pool.copies.get(key)!) pool.demote(block, releaseReason(action.why));
+  return settled;
 }
 
 function isValid(action: KvAction, tMs: number, branches: BranchTable): boolean {
