@@ -557,6 +557,10 @@ export interface Scenario {
                */
               storePromptOnly?: boolean;
               /**
+               * When blocks are copied to the host tier: when they are complete, or when they are evicted from HBM.
+               */
+              hostWrite?: 'writeThrough' | 'writeBack';
+              /**
                * From dispatch until the scheduler can see the request (network, tokeniser, queue hand-over).
                */
               requestDelay?: string | number;

@@ -262,6 +262,8 @@ class CaseMaker {
       prefillMsPerToken: 0.1,
       prefillMsPerPair: 0.001,
       defaultPriority: this.#pick([0, 35]),
+      hostWrite: this.#pick(['writeThrough', 'writeThrough', 'writeBack'] as const),
+      offloadMinPriority: this.#pick([0, 30]),
     });
   }
 

@@ -70,6 +70,10 @@
  *   storeThreshold says; `budget` if the host has no room, and nothing is changed. All marks of the copies end, the blocks are held
  *   (a reference, no hit) until the copy is readable, then released tail first as class 0, those that were hit meanwhile as class 1.
  *   accepted | clipped `notResident`, when its own copy is readable (at once if nothing is copied) | missing. A crash: rejected `down`.
+ * - hostWrite `writeBack`: computed blocks are not offered to the host tier; victims of an allocation are, if they are no garbage and
+ *   their level is at least `offloadMinPriority`. At the end of the schedule() or action that took them, in the order of eviction, each
+ *   block that the host lacks takes a slot if one can be had (else it is dropped), the others are touched; one transfer copies them all.
+ *   The blocks serve their new holder at once: the copy is ordered before its writes, as on a stream, and delays no step.
  * - `share`, `demote` to another tier or without host tier: rejected `unsupported`. Any action on a crashed worker: rejected `down`. An empty or impossible range:
  *   `invalid`.
  * - `prefetch`: the host continuation after the resident prefix, inside the range; missing if none; rejected `unsupported` without
@@ -119,6 +123,10 @@ export interface EngineConfig {
   readonly prefillMsPerPair: number;
   /** Level 0..100 of blocks that no retain gave one; default 0. */
   readonly defaultPriority?: number;
+  /** When blocks are copied to the host tier: when they are complete (default), or when they are evicted. */
+  readonly hostWrite?: 'writeThrough' | 'writeBack';
+  /** Of writeBack: victims of a lower level are dropped; default 0. */
+  readonly offloadMinPriority?: number;
 }
 
 /** A dispatched attempt as the engine sees it. */

@@ -233,6 +233,7 @@ export function compilePool(settings: ScenarioSettings, pool: PoolSettings, inpu
       fragmentSubmitMs: HOST_LINK.fragmentSubmitMs,
       storeThreshold: e.storeThreshold,
       storePromptOnly: e.storePromptOnly,
+      ...(e.hostWrite === undefined ? {} : { hostWrite: e.hostWrite }),
       prefillMsPerToken: prefill.msPerToken,
       prefillMsPerPair: prefill.msPerPair,
     },

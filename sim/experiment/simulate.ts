@@ -1,5 +1,7 @@
 /** One job: materialise the workload of a replication, run the cluster of an arm on it, measure. */
 import { recordPlane } from '../../control/decision-log.ts';
+import { engineLevels } from '../../control/retention/create-retention.ts';
+import { retentionPresets } from '../../control/retention/retention-presets.ts';
 import { fnv1a32 } from '../../control/router/keyed-draw.ts';
 import { UserError } from '../../control/user-error.ts';
 import { readTraceCached } from '../../traces/cache.ts';
@@ -14,7 +16,7 @@ import { buildFleet } from './fleet-plan.ts';
 import type { JobResult } from './job-result.ts';
 import { measureRun } from './measure-run.ts';
 import { buildPlane, policyFacts } from './policies.ts';
-import type { ArmPlan, RunPlan } from './run-plan.ts';
+import type { ArmPlan, PoolPlan, RunPlan } from './run-plan.ts';
 
 /** Entry of {@link RunPlan.record} that no scenario can write: what the workers served, for `kvcast bound`. */
 export const RECORD_SERVICE = 'service';
@@ -110,7 +112,7 @@ export function clusterSpec(
   }
   return {
     workload,
-    fleet: buildFleet(arm.pools),
+    fleet: buildFleet(levelledPools(arm)),
     network: arm.network,
     faults: arm.faults.map((f) => ({
       atMs: f.atMs,
@@ -146,6 +148,13 @@ export function clusterSpec(
     noProgressEvents: plan.noProgress * 1000,
     attribution: true,
   };
+}
+
+/** The pools of an arm with engines set as its retention preset needs them: level of unmarked blocks, level from which victims are kept. */
+function levelledPools({ pools, retention }: ArmPlan): readonly PoolPlan[] {
+  if (!retentionPresets().some((p) => p.levels !== undefined && `${p.name}@${p.version}` === retention.use)) return pools;
+  const levels = engineLevels(retention.use, retention.with);
+  return pools.map((pool) => ({ ...pool, config: { ...pool.config, ...levels } }));
 }
 
 /** Materialises; an overlong trace is reported at the limit that the user wrote. */

@@ -10,6 +10,8 @@
  */
 import type { BranchTable } from '../../../control/blocks.ts';
 import { REMOVAL } from '../removal.ts';
+import type { EngineConfig } from '../worker.ts';
+import { writesBack } from '../writes-back.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 import type { KvOutbox } from './kv-outbox.ts';
 import {
@@ -68,6 +70,8 @@ const CLASS_OF = { [LEVELLED]: 1, [REFERRED]: 2, [SOFT]: 3, [LEASE]: 4 } as Read
 const LEVELS = 128;
 
 export class HbmPool extends SegmentPool {
+  /** Victims of a lower level are not noted. */
+  private readonly noteFromLevel: number;
   /** A mark with onExpiry = drop was ever set: deadlines are effects of their own. */
   dropping = false;
   /** Level of blocks without one. */
@@ -81,9 +85,12 @@ export class HbmPool extends SegmentPool {
   /** Idle segments (id, generation) that go behind all others at the deadline in hand. */
   private readonly goingBack: number[] = [];
 
-  constructor(branches: BranchTable, usable: number, outbox: KvOutbox, totals: PoolTotals, store: SegmentStore, defaultLevel = 0) {
+  /** `config`: levels of the engine, and whether it copies victims below. */
+  constructor(branches: BranchTable, usable: number, outbox: KvOutbox, totals: PoolTotals, store: SegmentStore, config: EngineConfig) {
     super(branches, usable, outbox, totals, store);
-    this.defaultLevel = defaultLevel;
+    this.defaultLevel = config.defaultPriority ?? 0;
+    this.noteFromLevel = config.offloadMinPriority ?? 0;
+    if (writesBack(config)) this.victims = [];
   }
 
   /** Earliest deadline of a live mark; Infinity if none. */
@@ -284,6 +291,11 @@ export class HbmPool extends SegmentPool {
       this.level.length === 0 || this.level[s >> 4] === 0 ? mark : this.levelList(CLASS_OF[mark]! * LEVELS + this.level[s >> 4]! - 1);
     if (mark === SOFT || mark === LEASE) this.insertByDeadline(list, s);
     else this.insertBySeq(list, s);
+  }
+
+  protected override noteVictim(s: number, n: number): void {
+    const level = this.level.length === 0 ? 0 : this.level[s >> 4]!;
+    if ((level === 0 ? this.defaultLevel : level - 1) >= this.noteFromLevel) super.noteVictim(s, n);
   }
 
   private prepareMarks(): void {

@@ -202,6 +202,52 @@ export class HostPool extends SegmentColumns {
     this.wantedBlocks += to - from;
   }
 
+  /**
+   * Takes a slot for a block evicted from HBM and marks it as written by `job`, if it is not there and a slot can be had; touches it if
+   * it is there. Returns whether it took one. Cost O(segments of the branch).
+   */
+  offerVictim(branch: number, x: number, job: number): boolean {
+    let prev = NONE;
+    let s = this.chains.get(branch);
+    while (s !== NONE && this.to[s]! <= x) {
+      prev = s;
+      s = this.next[s]!;
+    }
+    if (s !== NONE && this.from[s]! <= x) {
+      this.totals.hostSkippedPresentBlocks++;
+      if (this.from[s]! < x) s = this.split(s, x);
+      if (this.to[s]! > x + 1) this.split(s, x + 1);
+      this.remove(s);
+      this.append(s, 0);
+      this.mergeAround(s);
+      return false;
+    }
+    if (this.filled === this.capacity) {
+      if (this.pinned + this.writing === this.filled) {
+        this.totals.hostSkippedFullBlocks++;
+        return false;
+      }
+      this.evict(1);
+      prev = NONE;
+      for (let p = this.chains.get(branch); p !== NONE && this.from[p]! < x; p = this.next[p]!) prev = p;
+    }
+    const slot = this.alloc(branch, x, x + 1, 0);
+    this.link(this.chains, slot, prev);
+    this.mark[slot] = WRITING;
+    this.holder[slot] = job;
+    this.append(slot, 0);
+    this.filled++;
+    this.writing++;
+    return true;
+  }
+
+  /** The blocks [from, to) of a branch that `job` wrote are readable now. Returns their number. */
+  victimsReady(branch: number, from: number, to: number, job: number): number {
+    const blocks = this.readyRange(branch, from, to, job, NONE);
+    this.writing -= blocks;
+    return blocks;
+  }
+
   private write(branch: number, from: number, to: number, job: number): void {
     let prev = NONE;
     for (let p = this.startBelow(branch, from); p !== NONE && this.from[p]! < from; p = this.next[p]!) prev = p;

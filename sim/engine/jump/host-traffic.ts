@@ -25,6 +25,7 @@ export const LOAD = 1;
 export const STORE = 2;
 export const PREFETCH = 3;
 export const DEMOTE = 4;
+export const VICTIMS = 5;
 
 /** `find` says: ask again at the next schedule. */
 export const PENDING_BELOW = -1;
@@ -65,6 +66,8 @@ export class HostTraffic {
   private transfer = new Int32Array(16);
   /** First segment of the host tier that a store writes. */
   private written = new Int32Array(16);
+  /** Ranges (branch, from, to) of a copy of victims. */
+  private readonly ranges: (readonly number[] | null)[] = [];
   private readonly actions: (KvAction | null)[] = [];
   private readonly outcomes: (ActionOutcome | null)[] = [];
   private readonly spare: number[] = [];
@@ -99,6 +102,7 @@ export class HostTraffic {
   /** Offers the full computed blocks of a request that were not offered yet. Returns false if there was no room. */
   offer(s: number, computed: number, tMs: number): boolean {
     const { config, slots } = this.parts;
+    if (this.parts.pool.victims !== null) return true;
     const limit = config.storePromptOnly && slots.prompt[s]! < computed ? slots.prompt[s]! : computed;
     const full = Math.floor(limit / config.blockTokens);
     const offered = slots.offered[s]!;
@@ -114,6 +118,30 @@ export class HostTraffic {
     if (taken < 0) return false;
     slots.offered[s] = full;
     return true;
+  }
+
+  /** Starts the copy of what was evicted since the last call and should be kept; what finds no slot is dropped. */
+  storeVictims(tMs: number): void {
+    const { victims } = this.parts.pool;
+    if (victims === null || victims.length === 0) return;
+    const job = this.newJob();
+    let taken = 0;
+    for (let i = 0; i < victims.length; i += 3) {
+      for (let x = victims[i + 2]! - 1; x >= victims[i + 1]!; x--) if (this.tier.offerVictim(victims[i]!, x, job)) taken++;
+    }
+    if (taken === 0) this.spare.push(job);
+    else {
+      this.startJob(job, VICTIMS, NONE, 0, 0, 0, D2H, taken, tMs);
+      this.ranges[job] = victims.slice();
+    }
+    victims.length = 0;
+  }
+
+  private victimsReady(job: number): number {
+    const ranges = this.ranges[job]!;
+    let blocks = 0;
+    for (let i = 0; i < ranges.length; i += 3) blocks += this.tier.victimsReady(ranges[i]!, ranges[i + 1]!, ranges[i + 2]!, job);
+    return blocks;
   }
 
   /** Treats the stores of a preempted request as done. Returns the time this takes, ms: it delays the next step. */
@@ -146,12 +174,12 @@ export class HostTraffic {
     const s = this.slot[job]!;
     const blockBytes = config.blockBytesPerGpu * config.gpus;
     this.doneSlot = s;
-    if (kind === STORE || kind === DEMOTE) {
-      const written = this.tier.ready(leaf, first, last, job, this.written[job]);
+    if (kind === STORE || kind === DEMOTE || kind === VICTIMS) {
+      const written = kind === VICTIMS ? this.victimsReady(job) : this.tier.ready(leaf, first, last, job, this.written[job]);
       counters.hostWriteBytes += written * blockBytes;
       counters.hostStoredBlocks += written;
       if (kind === STORE) slots.stores[s]!--;
-      else this.finishDemotion(job, tMs);
+      else if (kind === DEMOTE) this.finishDemotion(job, tMs);
     } else {
       this.tier.pin(leaf, first, last, -1);
       counters.hostReadBytes += (last - first) * blockBytes;
@@ -314,6 +342,7 @@ export class HostTraffic {
   private endJob(job: number): void {
     this.jobs.delete(this.transfer[job]!);
     this.kind[job] = FREE;
+    this.ranges[job] = null;
     this.actions[job] = null;
     this.outcomes[job] = null;
     this.spare.push(job);

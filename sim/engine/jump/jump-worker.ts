@@ -163,6 +163,7 @@ export class JumpWorker implements Worker {
     const { branches, sink } = this.parts;
     const outcome = executeCommand(action, tMs, { branches, pool: this.pool, host: this.host, isDown: this.state === 'down' });
     if (outcome !== null) sink.settled(action, outcome, tMs);
+    this.host?.storeVictims(tMs);
     this.showEvents(tMs);
     // These take blocks that the horizon of the run counted on, and touch what a waiting request looked up.
     if (this.phase === RUN && (action.verb === 'prefetch' || leavesTier(action))) this.cut(tMs);
@@ -287,7 +288,7 @@ export class JumpWorker implements Worker {
 
   protected newPool(): HbmPool {
     const { config, branches, sink, index } = this.parts;
-    const pool = new HbmPool(branches, config.blocks - 1, this.outbox, this.counters, this.memory.segments, config.defaultPriority);
+    const pool = new HbmPool(branches, config.blocks - 1, this.outbox, this.counters, this.memory.segments, config);
     pool.watcher = {
       broken: (session, blocks) => {
         sink.claimBroken(index, session, blocks, Number.isNaN(this.crossingMs) ? this.nowMs : this.crossingMs);

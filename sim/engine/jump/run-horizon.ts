@@ -17,7 +17,8 @@ export function runHorizon(scheduler: Scheduler, completion: StepCompletion, con
   // After a preemption nobody has looked at the queue; the reasons watermark and reserved change with what is free.
   if (scheduler.disturbed || blocked === BY_WATERMARK || blocked === BY_RESERVED || completion.owing) return 1;
   let steps = decode.remaining(decode.first) + 1;
-  if (steps > 1) steps = 1 + decode.stepsWithNeed(pool.free, steps - 1);
+  // Victims that are copied below must go at their time.
+  if (steps > 1) steps = 1 + decode.stepsWithNeed(pool.victims === null ? pool.free : pool.hashless, steps - 1);
   if (blocked === BY_GATE || blocked === BY_ISL_GATE || blocked === BY_BUDGET) {
     // Without chunking the reason depends on the head's hits, which evictions shorten.
     steps = config.chunkedPrefill ? gateHorizon(scheduler, steps, config.blockTokens) : 1;

@@ -124,6 +124,7 @@ export class Scheduler {
     else this.scheduleEach();
     if (!this.disturbed) this.admit();
     this.budgetLeft = this.budget;
+    this.host?.storeVictims(nowMs);
     if (this.decode.count > 0) this.decode.iter++;
   }
 

@@ -56,6 +56,8 @@ export class SegmentPool extends SegmentColumns {
   /** Idle blocks among the hits of the last {@link match}. */
   matchIdle = 0;
   watcher: ClaimWatcher | null = null;
+  /** Victims to be copied below as (branch, from, to), in the order of eviction; the owner takes them out. Null = nobody wants them. */
+  victims: number[] | null = null;
   readonly usable: number;
   protected readonly totals: PoolTotals;
   protected readonly outbox: KvOutbox;
@@ -438,11 +440,17 @@ export class SegmentPool extends SegmentColumns {
         this.totals.claimsBroken += Math.min(length, n);
         broken += Math.min(length, n);
       }
+      if (this.victims !== null) this.noteVictim(s, n);
       const gone = this.evictFrom(s, n);
       n -= gone;
       this.outbox.taken += gone;
     }
     if (broken > 0 && this.watcher !== null) this.watcher.broken(session, broken);
+  }
+
+  /** Notes the up to `n` blocks of a segment that are evicted next. */
+  protected noteVictim(s: number, n: number): void {
+    if (this.mark[s] !== GARBAGE) this.victims!.push(this.branch[s]!, Math.max(this.from[s]!, this.to[s]! - n), this.to[s]!);
   }
 
   /** Removes up to `n` blocks of a segment, deep end first; returns how many. */

@@ -51,6 +51,8 @@ export interface BlockPoolOptions {
   readonly appendHashless: boolean;
   /** Level of copies without one; default 0. */
   readonly defaultPriority?: number;
+  /** Victims of this level and above are noted in `victims`; absent = none. */
+  readonly noteFromPriority?: number;
   /** A copy entered the cache. `parent` = key of the block before it, -1 at the root. */
   stored(key: BlockKey, parent: BlockKey): void;
   /** A copy left the cache; `reason` = code of REMOVAL. */
@@ -85,6 +87,8 @@ export class BlockPool {
   readonly afterClaim = new Set<number>();
   /** Referenced copies that lose their content when released. */
   readonly dropAtRelease = new Set<number>();
+  /** Content of victims that should be copied below, in the order of eviction; the owner takes it out. */
+  readonly victims: BlockKey[] = [];
   /** Distinct blocks with a reference. */
   referenced = 0;
   /** Blocks that hold content. */
@@ -177,6 +181,7 @@ export class BlockPool {
       }
       this.queue.remove(block);
       if (this.keys[block] !== NO_KEY) {
+        if (this.#isWorthKeeping(block)) this.victims.push(this.keys[block]!);
         this.#forget(block, this.#evictionReason(block));
         this.#options.totals.hbmEvictedBlocks++;
       }
@@ -357,6 +362,12 @@ export class BlockPool {
       bestRank = rank;
     }
     return best;
+  }
+
+  /** Whether a victim should be copied below. */
+  #isWorthKeeping(block: number): boolean {
+    const { noteFromPriority = Number.POSITIVE_INFINITY } = this.#options;
+    return !this.garbage.has(block) && (this.levels.get(block)?.level ?? this.#defaultPriority) >= noteFromPriority;
   }
 
   /** Tells that all content is gone. */

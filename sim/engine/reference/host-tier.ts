@@ -78,18 +78,31 @@ export class HostTier {
       } else if (isForced || this.#storeThreshold <= 1 || (this.#lookups.get(key) ?? 0) >= this.#storeThreshold) wanted.push(key);
     }
     const short = this.slots.size + wanted.length - this.capacity;
-    const victims = short > 0 ? this.#victims(short, new Set(keys)) : [];
-    if (victims.length < short) {
+    if (short > 0 && !this.#evict(short, new Set(keys))) {
       this.#totals.hostSkippedFullBlocks += wanted.length;
       return { keys: [], full: true };
     }
-    for (const key of victims) {
-      this.slots.delete(key);
-      this.#totals.hostEvictedBlocks++;
-      this.#removed(key);
-    }
     for (const key of wanted) this.slots.set(key, { ready: false, pins: 0 });
     return { keys: wanted, full: false };
+  }
+
+  /** Takes a slot for each victim that is not there, as long as one can be had; touches those that are. Returns what got one. */
+  offerVictims(keys: readonly BlockKey[]): BlockKey[] {
+    const taken: BlockKey[] = [];
+    for (const key of keys) {
+      if (this.slots.has(key)) {
+        this.#totals.hostSkippedPresentBlocks++;
+        this.#touch(key);
+        continue;
+      }
+      if (this.slots.size === this.capacity && !this.#evict(1, new Set())) {
+        this.#totals.hostSkippedFullBlocks++;
+        continue;
+      }
+      this.slots.set(key, { ready: false, pins: 0 });
+      taken.push(key);
+    }
+    return taken;
   }
 
   /** The copy arrived. */
@@ -106,6 +119,18 @@ export class HostTier {
     if (slot === undefined) return;
     this.slots.delete(key);
     this.slots.set(key, slot);
+  }
+
+  /** Removes the `count` oldest blocks that may go, all or none. */
+  #evict(count: number, exempt: ReadonlySet<BlockKey>): boolean {
+    const victims = this.#victims(count, exempt);
+    if (victims.length < count) return false;
+    for (const key of victims) {
+      this.slots.delete(key);
+      this.#totals.hostEvictedBlocks++;
+      this.#removed(key);
+    }
+    return true;
   }
 
   #victims(count: number, exempt: ReadonlySet<BlockKey>): BlockKey[] {

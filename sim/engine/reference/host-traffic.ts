@@ -6,6 +6,7 @@ import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
 import { outcomeOf } from '../action-outcome.ts';
 import { D2H, H2D, type LinkPool } from '../links.ts';
 import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
+import { writesBack } from '../writes-back.ts';
 import type { BlockKey, BlockPool } from './block-pool.ts';
 import { HostTier } from './host-tier.ts';
 import type { KvEventLog } from './kv-event-log.ts';
@@ -29,6 +30,7 @@ export interface Served {
 type Job =
   | { readonly kind: 'load'; readonly served: Served; readonly keys: readonly BlockKey[] }
   | { readonly kind: 'store'; readonly served: Served; readonly keys: readonly BlockKey[] }
+  | { readonly kind: 'victims'; readonly keys: readonly BlockKey[] }
   | {
       readonly kind: 'prefetch';
       readonly action: KvAction;
@@ -46,8 +48,8 @@ type Job =
     };
 
 /** Whether a job copies to the host tier. */
-function isWrite(job: Job): job is Extract<Job, { kind: 'store' | 'demote' }> {
-  return job.kind === 'store' || job.kind === 'demote';
+function isWrite(job: Job): job is Extract<Job, { kind: 'store' | 'demote' | 'victims' }> {
+  return job.kind === 'store' || job.kind === 'demote' || job.kind === 'victims';
 }
 
 /** Share of the usable blocks that a prefetch leaves free and unclaimed. */
@@ -119,6 +121,7 @@ export class HostTraffic {
   /** Offers the full computed blocks of a request that were not offered yet. */
   offer(served: Served, computedTokens: number, tMs: number): void {
     const { config } = this.#parts;
+    if (writesBack(config)) return;
     const limit = config.storePromptOnly ? Math.min(computedTokens, served.request.promptTokens) : computedTokens;
     const full = Math.floor(limit / config.blockTokens);
     if (full <= served.offeredBlocks) return;
@@ -129,6 +132,12 @@ export class HostTraffic {
     const transfer = this.#start(D2H, keys.length, tMs);
     this.#jobs.set(transfer, { kind: 'store', served, keys });
     served.stores.add(transfer);
+  }
+
+  /** Starts the copy of what was evicted since the last call and should be kept; what finds no slot is dropped. */
+  storeVictims(tMs: number): void {
+    const keys = this.tier.offerVictims(this.#parts.pool.victims.splice(0));
+    if (keys.length > 0) this.#jobs.set(this.#start(D2H, keys.length, tMs), { kind: 'victims', keys });
   }
 
   /** Treats the stores of a preempted request as done. Returns the time this takes, ms: it delays the next step. */
@@ -158,6 +167,7 @@ export class HostTraffic {
         job.served.stores.delete(transfer);
         return job.served;
       }
+      if (job.kind === 'victims') return null;
       this.#parts.pool.release(job.blocks.toReversed());
       this.#parts.sink.settled(job.action, job.outcome, tMs);
       return null;

@@ -153,6 +153,7 @@ export class ReferenceWorker implements Worker {
       sink: this.#parts.sink,
       isDown,
     });
+    this.host?.storeVictims(tMs);
     if (this.#flights.length === 0) this.#events.publish(tMs);
     this.#refresh();
   }
@@ -323,6 +324,7 @@ export class ReferenceWorker implements Worker {
       this.counters.events++;
       if (++this.#emptySchedules > MAX_EMPTY_SCHEDULES) throw new Error(this.#diagnosis('no progress'));
       const plan = this.scheduler.schedule(tMs);
+      this.host?.storeVictims(tMs);
       this.#countBlocked(plan);
       reason = waitReason(plan, this.config);
       this.#trace?.(plan, tMs, this.scheduler);

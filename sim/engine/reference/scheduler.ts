@@ -3,6 +3,7 @@
  * Source: engine specification 2 with 2.11 (vLLM 0.32.0) and 4.3; held equal to recorded schedules of the real one.
  */
 import type { EngineConfig } from '../worker.ts';
+import { writesBack } from '../writes-back.ts';
 import { BlockPool, type BlockPoolOptions } from './block-pool.ts';
 import { comesBefore, type SchedulerRequest } from './request.ts';
 
@@ -124,6 +125,7 @@ export class Scheduler {
     this.pool = new BlockPool({
       blocks: config.blocks,
       defaultPriority: config.defaultPriority ?? 0,
+      ...(writesBack(config) ? { noteFromPriority: config.offloadMinPriority ?? 0 } : {}),
       appendHashless: config.rules === '0.27' && !config.prefixCaching,
       ...settings.events,
     });
