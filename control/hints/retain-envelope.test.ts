@@ -177,4 +177,16 @@ describe('export of claims', () => {
       ['8', { startTokens: 64, endTokens: 160, coversOutput: false, priority: 0, durationMs: null }],
     ]);
   });
+
+  it('gives levels their own priority, and none with an end that they do not have', () => {
+    const range = { rank: 0, session: 3, branch: 0, fromBlocks: 0, toBlocks: 10, hardness: 'soft', mode: 'max', tierFloor: 0 } as const;
+    const level: KvAction = { ...range, id: 1, verb: 'retain', priority: 20, untilMs: Number.POSITIVE_INFINITY, onExpiry: 'back' };
+    const read = parseRetainEnvelope(
+      JSON.parse(JSON.stringify(retainEnvelope('m', [level, { ...level, id: 2, untilMs: 2000 }], 16, 80, 1000))),
+    );
+    expect(read.actions.map((a) => [a.directives[0]!.priority, a.directives[0]!.durationMs])).toEqual([
+      [20, null],
+      [20, 1000],
+    ]);
+  });
 });

@@ -195,7 +195,10 @@ export function retainRanges(directives: readonly RetainDirective[], blockTokens
   return ranges;
 }
 
-/** Our claims as an envelope of kv.retain actions, at most 16; `priority` is given to all of them. Durations count from `nowMs`. */
+/**
+ * Our claims and levels as an envelope of kv.retain actions, at most 16; `priority` is given to all claims, levels keep their own.
+ * Durations count from `nowMs`; null = without end. A demotion is a release.
+ */
 export function retainEnvelope(
   messageId: string,
   actions: readonly KvAction[],
@@ -210,6 +213,7 @@ export function retainEnvelope(
     actions: actions.map((action) => {
       const remainingMs = Math.max(0, action.untilMs - nowMs);
       const released = action.verb === 'demote' || remainingMs === 0;
+      const level = action.verb === 'retain' ? (action.priority ?? priority) : priority;
       return {
         action_id: String(action.id),
         action_type: 'kv.retain',
@@ -220,8 +224,8 @@ export function retainEnvelope(
             {
               start: action.fromBlocks * blockTokens,
               end: action.toBlocks * blockTokens,
-              priority: released ? 0 : priority,
-              duration: released ? null : remainingMs / 1000,
+              priority: released ? 0 : level,
+              duration: released || remainingMs === Number.POSITIVE_INFINITY ? null : remainingMs / 1000,
             },
           ],
         },
