@@ -9,7 +9,7 @@ import { loadScenario } from '../../scenarios/load-scenario.ts';
 import { planOf } from './plan-of.ts';
 import { buildPlane } from './policies.ts';
 import { policyCatalogue } from './policy-catalogue.ts';
-import { prepareTrace, startJob } from './simulate.ts';
+import { clusterSpec, prepareTrace, startJob } from './simulate.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kvcast-whole-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -62,7 +62,7 @@ async function simulate(file: string, sets: readonly string[] = []) {
   });
   const job = startJob(plan, await prepareTrace(plan), { arm: 0, replication: 0 });
   while (job.step(1000));
-  return { result: job.result(), run: job.run() };
+  return { result: job.result(), run: job.run(), plan };
 }
 
 describe('two turns of one session', () => {
@@ -171,6 +171,25 @@ describe('whole runs under stress', () => {
     expect(jump.result.runHash).not.toBe(synchronous.result.runHash);
     const total = (counts: typeof jump.run.counters) => counts.reduce((sum, c) => sum + c.events, 0);
     expect(total(jump.run.counters)).toBeLessThan(total(reference.run.counters));
+  });
+
+  it.each([
+    ['retention=session-reference@1'],
+    ['retention=kvcast-auto@2'],
+    ['retention=infercept@1'],
+    ['retention={use: trtllm@2, with: {priority: 20}}'],
+    ['retention={use: trtllm@2, with: {priority: 80, ttl: 5s}}'],
+    ['admission=thunder-agent@1'],
+    ['admission=concur-aimd@1'],
+  ])('policies act alike on both engines under pressure: %s', async (setting) => {
+    const sets = ['fleet.contextLimit=20k', 'fleet.pools.one.engine.with.kvBlocks=320', `control.${setting}`];
+    const jump = await simulate(file, sets);
+    const reference = await simulate(file, [...sets, 'fleet.pools.one.engine.with.stepMode=reference']);
+    expect(jump.result.facts).toMatchObject({ turns: 48, sessionsCompleted: 12 });
+    expect(jump.result.runHash).toBe(reference.result.runHash);
+    if (setting.startsWith('retention')) expect(jump.result.facts.actionsSent).toBeGreaterThan(0);
+    const { workers } = clusterSpec(jump.plan, jump.plan.arms[0]!, jump.run.workload, 0, null).fleet;
+    expect(workers.map((w) => w.config.defaultPriority)).toEqual([setting.includes('trtllm') ? 35 : undefined]);
   });
 
   it('a request that takes longer than the timeout is cancelled, tried again, and given up after the last retry', async () => {
