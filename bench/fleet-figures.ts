@@ -30,6 +30,8 @@ export interface FleetFigures {
   readonly recordBytesPerRequest: number;
   /** Blocks cached in HBM or host memory at the end. */
   readonly cachedBlocks: number;
+  /** Judgements of misses: blocks looked at and ranges of the ledger visited; NaN where nothing was judged. */
+  readonly causeWorkPerRequest: number;
   readonly runHash: string;
 }
 
@@ -45,13 +47,14 @@ export interface LoopWatch {
   end(): void;
 }
 
-/** Runs the first arm and replication of a plan. */
-export function fleetFigures(plan: RunPlan, trace: Trace, watch?: LoopWatch): FleetFigures {
+/** Runs the first arm and replication of a plan; `attribution`: misses are judged. */
+export function fleetFigures(plan: RunPlan, trace: Trace, watch?: LoopWatch, attribution = true): FleetFigures {
   const workload = materialiseWorkload(trace, plan.workload, plan.seed, 0);
   const spec = clusterSpec(plan, plan.arms[0]!, workload, 0, null);
   let plane: InspectablePlane | undefined;
   const cluster = new Cluster({
     ...spec,
+    attribution,
     createPlane: (branches, effects) => {
       plane = spec.createPlane(branches, effects) as InspectablePlane;
       return plane;
@@ -64,6 +67,7 @@ export function fleetFigures(plan: RunPlan, trace: Trace, watch?: LoopWatch): Fl
   watch?.end();
   const run = cluster.result();
   const requests = run.decisions;
+  const work = run.causeWork;
   return {
     requests,
     loopMs,
@@ -73,6 +77,7 @@ export function fleetFigures(plan: RunPlan, trace: Trace, watch?: LoopWatch): Fl
     entriesPerRequest: entriesWalked(plane!) / requests,
     recordBytesPerRequest: (run.turns.bytes + workload.branches.bytes) / requests,
     ...blockStructures(cluster),
+    causeWorkPerRequest: work === null ? Number.NaN : (work.blocks + work.rangesTouched) / requests,
     runHash: run.runHash,
   };
 }

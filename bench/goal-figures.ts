@@ -30,6 +30,21 @@ export function agents(workers: number, hours: number): string[] {
   ];
 }
 
+/** Median time of the event loop with misses judged over that without, runs taken in turn. */
+async function causeShare(hours: number, runs: number): Promise<{ readonly ratio: number; readonly work: number }> {
+  const plan = await scenarioPlan('agents-64', agents(64, hours));
+  const trace = await prepareTrace(plan);
+  const ms: Record<'judged' | 'bare', number[]> = { judged: [], bare: [] };
+  let work = 0;
+  for (let i = 0; i < runs; i++) {
+    const judged = fleetFigures(plan, trace);
+    work = judged.causeWorkPerRequest;
+    ms.judged.push(judged.loopMs);
+    ms.bare.push(fleetFigures(plan, trace, undefined, false).loopMs);
+  }
+  return { ratio: median(ms.judged) / median(ms.bare), work };
+}
+
 /** Measures all figures; about a minute and a half, a third of it when `isQuick`. `onFigure` is called after each. */
 export async function goalFigures(isQuick: boolean, onFigure: () => void): Promise<Figure[]> {
   const out: Figure[] = [];
@@ -55,6 +70,9 @@ export async function goalFigures(isQuick: boolean, onFigure: () => void): Promi
     lower(1),
   );
   addLoop('agents, 64 workers', await loop('agents-64', agents(64, isQuick ? 2 : 8), runs), higher(120_000, 300_000));
+  const causes = await causeShare(isQuick ? 2 : 8, runs);
+  add('agents, 64 workers: event loop with causes of misses, against without', causes.ratio, 'x', lower(1.3));
+  add('agents, 64 workers: blocks and ranges looked at for causes', causes.work, 'per request');
   addLoop('agents, 512 workers', await loop('agents-64', agents(512, isQuick ? 1 : 2), runs), higher(80_000, 200_000));
   addLoop('agents, 64 workers, host tier', await loop('agents-64', [...agents(64, 2), 'fleet.pools.main.tiers.host.size=256GiB'], 1));
   const jump = await loop('agents-8', ['workload.sessions=12'], runs);

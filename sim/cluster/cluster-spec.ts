@@ -7,6 +7,7 @@ import type { TokenSources } from '../measure/token-sources.ts';
 import type { TurnCauses } from '../measure/turn-causes.ts';
 import type { TurnTable } from '../measure/turn-table.ts';
 import type { Workload } from '../workload/workload.ts';
+import type { CauseWork } from './causes/cause-work.ts';
 import type { FaultSpec, FleetSpec, NetworkSpec } from './fleet.ts';
 
 export interface ClusterSpec {
@@ -65,6 +66,8 @@ export interface ClusterRun {
   readonly sources: TokenSources;
   /** Missed tokens of every judged turn, in runs of one cause. */
   readonly causes: TurnCauses;
+  /** How much was done to judge misses; null = none were. */
+  readonly causeWork: CauseWork | null;
   readonly runHash: string;
   readonly decisions: number;
   /** Decisions whose believed match was larger than what the worker held at admission. */

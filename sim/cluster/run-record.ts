@@ -107,6 +107,7 @@ export class RunRecord {
       counters: this.counters(workers),
       sources: this.causes?.sources ?? emptySources(),
       causes: this.causes?.causes ?? new TurnCauses(),
+      causeWork: this.causes?.work ?? null,
       runHash: this.hash.digest(),
       decisions,
       staleDecisions,

@@ -16,7 +16,9 @@ describe('the worked examples of the retention specification, 13.3', () => {
       depthBlocks: 156,
       promptTokens: 10_000,
       hitBlocks: 120,
-      previous: { leaf: branch, promptTokens: 136 * BLOCK, totalTokens: 136 * BLOCK },
+      previousLeaf: branch,
+      previousTokens: 136 * BLOCK,
+      previousTotal: 136 * BLOCK,
     });
     expect(runs.map((r) => [r.cause, r.tokens])).toEqual([
       ['evicted_tool_pause', 1024],
@@ -63,8 +65,8 @@ describe('compulsory causes', () => {
     const leaf = fleet.branches.add(old, 10, 3, BRANCH_PRIVATE);
     const branch = fleet.branches.add(old, 3, 40);
     fleet.holds[0]!.push([0, old, 0, 10]);
-    const previous = { leaf, promptTokens: 640, totalTokens: 768 };
-    return byCause(fleet.judge({ branch, depthBlocks: Math.floor(tokens / BLOCK), promptTokens: tokens, hitBlocks: 3, previous }));
+    const previous = { previousLeaf: leaf, previousTokens: 640, previousTotal: 768 };
+    return byCause(fleet.judge({ branch, depthBlocks: Math.floor(tokens / BLOCK), promptTokens: tokens, hitBlocks: 3, ...previous }));
   };
 
   it('a prompt that replaces blocks of the one before broke its prefix: rewritten, or compacted below half', () => {
@@ -80,17 +82,6 @@ describe('compulsory causes', () => {
     expect(byCause(fleet.judge({ branch, depthBlocks: 10, promptTokens: 700 }))).toEqual({ isolation: 384, cold: 256, uncacheable: 60 });
     fleet.twins = undefined;
     expect(byCause(fleet.judge({ branch, depthBlocks: 10, promptTokens: 700 }))).toEqual({ cold: 640, uncacheable: 60 });
-  });
-
-  it('content is known only as far as its ancestors are', () => {
-    const fleet = new CacheFleet();
-    const root = fleet.branches.add(-1, 0, 4);
-    const child = fleet.branches.add(root, 4, 4);
-    fleet.known.store(root, 3);
-    fleet.known.store(child, 4);
-    fleet.removed(root, 0, 3, 5);
-    fleet.removed(child, 0, 4, 5);
-    expect(byCause(fleet.judge({ branch: child, depthBlocks: 8, promptTokens: 600 }))).toMatchObject({ evicted_shared: 192, cold: 384 });
   });
 });
 

@@ -33,8 +33,10 @@ export interface Match {
   readonly promptTokens: number;
   /** Leading blocks that an earlier prompt of the play held. */
   readonly reusableBlocks: number;
-  /** Previous turn of the same agent with its chain of prompt and answer; `undefined` = this is its first. */
-  readonly previous: { readonly leaf: BranchId; readonly promptTokens: number; readonly totalTokens: number } | undefined;
+  /** Previous turn of the same agent: prompt, prompt and answer, their chain. Prompt 0 = this is its first turn. */
+  readonly previousTokens: number;
+  readonly previousTotal: number;
+  readonly previousLeaf: BranchId;
   readonly rank: number;
   readonly hitBlocks: number;
 }
@@ -131,38 +133,40 @@ export class Attribution {
     out.add(CODE.uncacheable, promptTokens - Math.max(Math.min(cap, full), hitBlocks) * blockTokens, 0, 0);
   }
 
-  /** Leading blocks of the prompt that were stored, or are being computed. */
+  /**
+   * Leading blocks of the prompt that were stored, or are being computed. Whoever stored or computes a block had all before it, so the
+   * deepest branch with one decides. Cost O(branches of which nobody has anything).
+   */
   #knownBlocks({ branch, depthBlocks }: Match): number {
     const { branches, known, computing } = this.#facts;
-    const n = branches.path(branch, depthBlocks, this.#path, this.#limit);
-    let blocks = 0;
-    for (let i = 0; i < n; i++) {
-      const b = this.#path[i]!;
-      const limit = this.#limit[i]!;
-      let here = known.stored(b);
-      for (let e = computing.first(b); e >= 0; e = computing.next(e)) if (computing.to(e) > here) here = computing.to(e);
-      if (here < limit) return blocks + here;
-      blocks += limit;
+    const { start, parent } = branches;
+    let end = depthBlocks;
+    for (let b = branches.at(branch, depthBlocks); b >= 0; b = parent[b]!) {
+      const first = start[b]!;
+      if (end <= first) continue;
+      let blocks = known.stored(b);
+      for (let e = computing.first(b); e > 0; e = computing.next(e)) if (computing.to(e) > blocks) blocks = computing.to(e);
+      if (blocks > 0) return Math.min(end, first + blocks);
+      end = first;
     }
-    return blocks;
+    return 0;
   }
 
   // ---- content that nobody ever stored ------------------------------------------------------------------------------------------
 
   #compulsory(match: Match, from: number, to: number, out: TurnCauses): void {
     const { branches, blockTokens, twins } = this.#facts;
-    const { previous } = match;
     let at = from;
     const twin = twins === undefined ? 0 : Math.min(twins.known(match.branch, match.depthBlocks, from), to - from);
     out.add(CODE.isolation, twin * blockTokens, 0, 0);
     at += twin;
-    if (previous === undefined) {
+    if (match.previousTokens === 0) {
       out.add(CODE.cold, (to - at) * blockTokens, 0, 0);
       return;
     }
-    const length = Math.floor(previous.totalTokens / blockTokens);
-    const common = branches.commonDepth(match.branch, match.depthBlocks, previous.leaf, length);
-    const broken = match.promptTokens < previous.promptTokens / 2 ? CODE.compaction : CODE.rewrite;
+    const length = Math.floor(match.previousTotal / blockTokens);
+    const common = branches.commonDepth(match.branch, match.depthBlocks, match.previousLeaf, length);
+    const broken = match.promptTokens < match.previousTokens / 2 ? CODE.compaction : CODE.rewrite;
     const end = Math.min(to, length);
     if (common > at) {
       const fresh = Math.min(common, to);
@@ -210,7 +214,7 @@ export class Attribution {
   #locate(branch: BranchId, low: number, high: number, at: number, rank: number, tMs: number): void {
     const { known, computing, workers } = this.#facts;
     const where = this.#where;
-    for (let e = computing.first(branch); e >= 0; e = computing.next(e)) {
+    for (let e = computing.first(branch); e > 0; e = computing.next(e)) {
       const a = Math.max(low, computing.done(e));
       const b = Math.min(high, computing.to(e));
       if (a < b) where.fill(COMPUTING, at + a - low, at + b - low);
@@ -237,7 +241,7 @@ export class Attribution {
     this.work.asked++;
     // A worker that jumps shows the steps up to now only when it is advanced.
     worker.advance(tMs, EVENT_CLASS.stepEnd);
-    if (computing.first(branch) < 0) {
+    if (computing.first(branch) === 0) {
       worker.markHeld(0, branch, low, high, this.#where, at, ELSEWHERE);
       worker.markHeld(1, branch, low, high, this.#where, at, ELSEWHERE);
       return;
@@ -246,7 +250,7 @@ export class Attribution {
     const count = high - low;
     held.fill(0, 0, count);
     worker.markHeld(0, branch, low, high, held, 0, ELSEWHERE);
-    for (let e = computing.first(branch); e >= 0; e = computing.next(e)) {
+    for (let e = computing.first(branch); e > 0; e = computing.next(e)) {
       if (computing.rank(e) !== rank) continue;
       const a = Math.max(low, computing.done(e));
       const b = Math.min(high, computing.to(e));
@@ -320,9 +324,8 @@ export class Attribution {
   #ownedBlocks(match: Match, branch: BranchId): number {
     const { known, branches, blockTokens } = this.#facts;
     if (known.owner(branch) === match.play) return Number.POSITIVE_INFINITY;
-    const { previous } = match;
-    if (previous === undefined) return match.reusableBlocks;
-    const length = Math.floor(previous.totalTokens / blockTokens);
-    return Math.max(match.reusableBlocks, branches.commonDepth(match.branch, match.depthBlocks, previous.leaf, length));
+    if (match.previousTokens === 0) return match.reusableBlocks;
+    const length = Math.floor(match.previousTotal / blockTokens);
+    return Math.max(match.reusableBlocks, branches.commonDepth(match.branch, match.depthBlocks, match.previousLeaf, length));
   }
 }

@@ -10,18 +10,13 @@ import { TurnCauses } from '../../measure/turn-causes.ts';
 import { TURN_CLASSES, type Workload } from '../../workload/workload.ts';
 import type { Attempts } from '../attempts.ts';
 import type { ClusterSpec } from '../cluster-spec.ts';
+import { AgentTurns, TurnMatch } from './agent-turns.ts';
 import { Attribution, type Holder, type Match } from './attribution.ts';
+import type { CauseWork } from './cause-work.ts';
 import { ComputingBlocks } from './computing-blocks.ts';
 import { KnownContent, SHARED } from './known-content.ts';
 import { RemovalLedger } from './removal-ledger.ts';
 import { SessionStates } from './session-states.ts';
-
-/** Last judged turn of an agent. */
-interface Last {
-  readonly turn: number;
-  readonly previous: Match['previous'];
-  readonly own: NonNullable<Match['previous']>;
-}
 
 export class CauseRecord {
   /** Runs of missed tokens by row of the turn table. */
@@ -33,7 +28,9 @@ export class CauseRecord {
   readonly #states: SessionStates;
   readonly #attribution: Attribution;
   readonly #tally = new SourceTally(TURN_CLASSES);
-  readonly #last = new Map<number, Last>();
+  readonly #turns = new AgentTurns();
+  /** Overwritten by every match. */
+  readonly #match = new TurnMatch();
   /** Ranks whose host tier is choosy, and the own blocks of each branch that it ever took. */
   readonly #choosy: Uint8Array;
   readonly #taken = new RankLists();
@@ -79,7 +76,7 @@ export class CauseRecord {
   }
 
   /** How much was done, for benchmarks and tests of the cost. */
-  get work(): Readonly<Record<'judged' | 'blocks' | 'asked' | 'rangesTouched' | 'ranges' | 'bytes', number>> {
+  get work(): CauseWork {
     const { touched, count, bytes } = this.#removals;
     return { ...this.#attribution.work, rangesTouched: touched, ranges: count, bytes: bytes + this.causes.bytes };
   }
@@ -151,7 +148,6 @@ export class CauseRecord {
     const seen = new Set<BranchId>();
     for (let a = plays.agentFrom[play]!; a < plays.agentTo[play]!; a++) {
       this.#states.forget(a);
-      this.#last.delete(a);
       for (let t = agents.turnFrom[a]!; t < agents.turnTo[a]!; t++) {
         for (let b = turns.branch(t); b >= 0 && !seen.has(b) && (branches.flags[b]! & BRANCH_SESSION) !== 0; b = branches.parent[b]!) {
           seen.add(b);
@@ -171,7 +167,7 @@ export class CauseRecord {
       const to = batch.to[i]!;
       this.#known.store(branch, to);
       if (batch.tier[i] === 0) {
-        if (this.#computing.first(branch) >= 0) this.#computing.stored(batch.rank, branch, to);
+        if (this.#computing.first(branch) > 0) this.#computing.stored(batch.rank, branch, to);
       } else if (this.#choosy[batch.rank] === 1 && this.#taken.get(branch, batch.rank) < to) this.#taken.set(branch, batch.rank, to);
     }
   }
@@ -204,25 +200,18 @@ export class CauseRecord {
 
   #matchOf(attempts: Attempts, id: number, hitBlocks: number): Match {
     const { turns, blockTokens } = this.#workload;
+    const m = this.#match;
     const turn = attempts.turn(id);
-    const leaf = attempts.leaf(id);
-    const agent = turns.agent(turn);
-    const promptTokens = turns.promptTokens(turn);
-    const before = this.#last.get(agent);
-    // A retry of a turn that was matched but never admitted is judged again.
-    const previous = before === undefined || before.turn === turn ? before?.previous : before.own;
-    this.#last.set(agent, { turn, previous, own: { leaf, promptTokens, totalTokens: promptTokens + turns.outputTokens(turn) } });
-    return {
-      agent,
-      play: turns.play(turn),
-      branch: turns.branch(turn),
-      depthBlocks: turns.depthBlocks(turn),
-      promptTokens,
-      reusableBlocks: Math.floor(turns.reusableTokens(turn) / blockTokens),
-      previous,
-      rank: attempts.rank(id),
-      hitBlocks,
-    };
+    m.agent = turns.agent(turn);
+    m.play = turns.play(turn);
+    m.branch = turns.branch(turn);
+    m.depthBlocks = turns.depthBlocks(turn);
+    m.promptTokens = turns.promptTokens(turn);
+    m.reusableBlocks = Math.floor(turns.reusableTokens(turn) / blockTokens);
+    m.rank = attempts.rank(id);
+    m.hitBlocks = hitBlocks;
+    this.#turns.next(m, turn, attempts.leaf(id), m.promptTokens + turns.outputTokens(turn));
+    return m;
   }
 }
 

@@ -4,13 +4,15 @@
  * Private branches have none: nobody else can ask for them.
  */
 import { BRANCH_PRIVATE, type BranchId, type BranchTable } from '../../../control/blocks.ts';
+import { grownSparse } from '../../../control/sparse-growth.ts';
 
-const NONE = -1;
+/** No entry: entry 0 is never used, so that columns by branch are mostly zero. */
+const NONE = 0;
 
 /** Entries by branch and by request. 28 B per entry; there are as many as prefills under way. */
 export class ComputingBlocks {
   readonly #branches: BranchTable;
-  #head = new Int32Array(1024).fill(NONE);
+  #head = new Int32Array(1024);
   /** First entry of a request (attempt). */
   readonly #requests = new Map<number, number>();
   #branch = new Int32Array(64);
@@ -21,7 +23,7 @@ export class ComputingBlocks {
   #next = new Int32Array(64);
   #nextOfRequest = new Int32Array(64);
   #free = NONE;
-  #used = 0;
+  #used = 1;
 
   constructor(branches: BranchTable) {
     this.#branches = branches;
@@ -58,7 +60,7 @@ export class ComputingBlocks {
     }
   }
 
-  /** First entry of a branch, or -1; go on with {@link next}. */
+  /** First entry of a branch, 0 = none; go on with {@link next}. */
   first(branch: BranchId): number {
     return branch < this.#head.length ? this.#head[branch]! : NONE;
   }
@@ -81,11 +83,7 @@ export class ComputingBlocks {
   }
 
   #add(request: number, rank: number, branch: BranchId, from: number, to: number): void {
-    if (branch >= this.#head.length) {
-      const wide = new Int32Array(Math.max(branch + 1, this.#head.length * 2)).fill(NONE);
-      wide.set(this.#head);
-      this.#head = wide;
-    }
+    if (branch >= this.#head.length) this.#head = grownSparse(this.#head, branch + 1);
     let e = this.#free;
     if (e !== NONE) this.#free = this.#next[e]!;
     else {

@@ -9,8 +9,10 @@
  * Source: retention specification 13.3.
  */
 
-/** No range. */
-export const NO_RANGE = -1;
+import { grownSparse } from '../../../control/sparse-growth.ts';
+
+/** No range: range 0 is never used, so that columns by branch are mostly zero. */
+export const NO_RANGE = 0;
 
 /** The ranges of all branches. 28 B per range; a removal of the block below the lowest range costs O(1), others O(ranges before it). */
 export class RemovalLedger {
@@ -18,7 +20,7 @@ export class RemovalLedger {
   touched = 0;
   /** Live ranges. */
   count = 0;
-  #head = new Int32Array(1024).fill(NO_RANGE);
+  #head = new Int32Array(1024);
   #from = new Int32Array(256);
   #to = new Int32Array(256);
   #next = new Int32Array(256);
@@ -27,7 +29,7 @@ export class RemovalLedger {
   /** reason | tier << 4 | rank << 6. */
   #facts = new Int32Array(256);
   #free = NO_RANGE;
-  #used = 0;
+  #used = 1;
 
   /**
    * Own blocks [from, to) of a branch lost a copy between `sinceMs` and `atMs`. A range that was recorded before and ends where this one
@@ -46,7 +48,7 @@ export class RemovalLedger {
     rank: number,
     changedMs: number,
   ): void {
-    if (branch >= this.#head.length) this.#widenBranches(branch + 1);
+    if (branch >= this.#head.length) this.#head = grownSparse(this.#head, branch + 1);
     const facts = reason | (tier << 4) | (rank << 6);
     let previous = NO_RANGE;
     let e = this.#head[branch]!;
@@ -196,12 +198,6 @@ export class RemovalLedger {
     this.count--;
     this.#next[e] = this.#free;
     this.#free = e;
-  }
-
-  #widenBranches(needed: number): void {
-    const wide = new Int32Array(Math.max(needed, this.#head.length * 2)).fill(NO_RANGE);
-    wide.set(this.#head);
-    this.#head = wide;
   }
 
   #grow(): void {

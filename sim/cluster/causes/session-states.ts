@@ -28,7 +28,8 @@ const WORDS = 3;
 
 export class SessionStates {
   readonly #facts: AgentFacts;
-  readonly #logs = new Map<number, number[]>();
+  /** By agent; forgotten ones leave a hole. */
+  readonly #logs: (number[] | undefined)[] = [];
   /** Begin and end of the waits of preempted requests, by agent. */
   readonly #preempted = new Map<number, number[]>();
 
@@ -38,18 +39,18 @@ export class SessionStates {
 
   /** A turn reached the gateway for the first time. */
   arrived(agent: number, turn: number, tMs: number): void {
-    let log = this.#logs.get(agent);
-    if (log === undefined) {
-      log = [];
-      this.#logs.set(agent, log);
+    const log = this.#logs[agent];
+    if (log !== undefined) log.push(turn, tMs, Number.POSITIVE_INFINITY);
+    else {
+      while (this.#logs.length < agent) this.#logs.push(undefined);
+      this.#logs[agent] = [turn, tMs, Number.POSITIVE_INFINITY];
     }
-    log.push(turn, tMs, Number.POSITIVE_INFINITY);
   }
 
   /** It ended, one way or another; another attempt may open it again with {@link reopened}. */
   ended(agent: number, tMs: number): void {
-    const log = this.#logs.get(agent);
-    if (log !== undefined && log.length > 0) log[log.length - 1] = tMs;
+    const log = this.#logs[agent];
+    if (log !== undefined) log[log.length - 1] = tMs;
   }
 
   reopened(agent: number): void {
@@ -70,7 +71,7 @@ export class SessionStates {
 
   /** The agent makes no more requests and spawns none. */
   forget(agent: number): void {
-    this.#logs.delete(agent);
+    if (agent < this.#logs.length) this.#logs[agent] = undefined;
     this.#preempted.delete(agent);
   }
 
@@ -81,8 +82,8 @@ export class SessionStates {
   causeAt(agent: number, tMs: number): number {
     const { parent, pauseKind, following } = this.#facts;
     for (let a = agent; a >= 0; a = parent(a)) {
-      const log = this.#logs.get(a);
-      if (log === undefined || log.length === 0 || tMs < log[1]!) continue;
+      const log = this.#logs[a];
+      if (log === undefined || tMs < log[1]!) continue;
       let i = log.length - WORDS;
       while (log[i + 1]! > tMs) i -= WORDS;
       if (tMs < log[i + 2]!) {
