@@ -361,7 +361,7 @@ class CaseMaker {
       hardness: this.#pick(['reference', 'soft', 'lease'] as const),
       mode: this.#pick(['max', 'max', 'replace', 'fixed'] as const),
       onExpiry: this.#pick(['trueLastAccess', 'drop', 'back', 'front'] as const),
-      tierFloor: 0,
+      tierFloor: this.#pick([0, 0, 1] as const),
       ...(this.#chance(0.5) ? { refreshMs: this.#time(this.#spanMs / 2) } : {}),
       ...(verb === 'retain' ? this.#level() : {}),
       ...(verb === 'demote' ? this.#release() : {}),

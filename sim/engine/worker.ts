@@ -63,7 +63,8 @@
  * - Victim order: class 0 (hash-less, then garbage), class 1, class 2 (referenced by a live session), class 3 (soft), class 4 (lease);
  *   class 0 by queue order, 1 and 2 by (level, queue order), 3 and 4 by (level, until, queue order). Claimed copies count in `free`;
  *   they are taken last, never refused. Taking one breaks its claim: `claimBroken` once per allocation and maximal run of equal session
- *   in victim order, called at the allocation. A mark ends without a count when its copy is dropped by a crash.
+ *   in victim order, called at the allocation. Not broken is a claim with tierFloor > 0 whose block is readable in the host tier; it ends
+ *   with the copy, and nothing holds the block below but the host's own order. A mark ends without a count when its copy is dropped by a crash.
  * - `demote` ends all marks of the range's copies and makes them class 0; a hit makes a copy class 1 again, a pin takes it out as well,
  *   a retain passes it over. accepted | clipped | missing.
  * - `demote` to the host tier: the resident blocks in a row at the begin of the range. Those that the host lacks are copied, whatever

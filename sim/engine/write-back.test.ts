@@ -92,4 +92,20 @@ describe.each([
     expect(below(done)).toEqual([1, 1, 0]);
     expect(done.counters).toMatchObject({ hostSkippedFullBlocks: 1, hostStoredBlocks: 2 });
   });
+
+  it('breaks no claim whose floor is the host where the host has the block, and every other one it takes (4.1)', () => {
+    const until = { untilMs: 9000, verb: 'pin' } as const;
+    const claims = [
+      ['a', { ...until, hardness: 'lease', tierFloor: 1 }],
+      ['b', { ...until, hardness: 'lease' }],
+      ['c', { ...until, tierFloor: 1 }],
+    ] as const;
+    const broken = (config: Partial<EngineConfig>): number => scene(claims, { hostWrite: 'writeThrough', ...config }).counters.claimsBroken;
+    expect(broken({})).toBe(1);
+    expect(broken({ hostBlocks: 0 })).toBe(3);
+    // Written back, no copy is readable when the blocks go.
+    expect(broken({ hostWrite: 'writeBack' })).toBe(3);
+    // Room for the two younger blocks: the claim on the oldest breaks.
+    expect(broken({ hostBlocks: 2 })).toBe(2);
+  });
 });

@@ -17,6 +17,7 @@ import type { KvOutbox } from './kv-outbox.ts';
 import {
   AFTER,
   BACK,
+  BELOW,
   CLEARS,
   DOOMED,
   DROPS,
@@ -39,6 +40,17 @@ import {
 import { type PoolTotals, SegmentPool } from './segment-pool.ts';
 import type { SegmentStore } from './segment-store.ts';
 
+/** Told about claims that had to give way. */
+export interface ClaimWatcher {
+  broken(session: number, blocks: number): void;
+}
+
+/** What a pool asks of the tier below. */
+export interface TierBelow {
+  /** Number of blocks at the deep end of [from, to) of a branch that are all readable there; negative: that are all not. */
+  deepRow(branch: number, from: number, to: number): number;
+}
+
 /** What every mark says. */
 export interface MarkTerms {
   readonly untilMs: number;
@@ -54,6 +66,8 @@ export interface ClaimTerms extends MarkTerms {
   readonly mark: number;
   readonly session: number;
   readonly mode: 'max' | 'replace' | 'fixed';
+  /** A readable copy in the host tier honours it as well. */
+  readonly floorsBelow: boolean;
 }
 
 /** What a retain asks for; a deadline of Infinity = without end. */
@@ -70,6 +84,11 @@ const CLASS_OF = { [LEVELLED]: 1, [REFERRED]: 2, [SOFT]: 3, [LEASE]: 4 } as Read
 const LEVELS = 128;
 
 export class HbmPool extends SegmentPool {
+  watcher: ClaimWatcher | null = null;
+  /** Victims to be copied below as (branch, from, to), in the order of eviction; the owner takes them out. Null = nobody wants them. */
+  victims: number[] | null = null;
+  /** The host tier; it honours claims whose floor it is. */
+  below: TierBelow | null = null;
   /** Victims of a lower level are not noted. */
   private readonly noteFromLevel: number;
   /** A mark with onExpiry = drop was ever set: deadlines are effects of their own. */
@@ -194,7 +213,7 @@ export class HbmPool extends SegmentPool {
     this.until[s >> 4] = until;
     this.refresh[s >> 4] = terms.refreshMs;
     this.holder[s] = terms.session;
-    this.drop[s >> 4] = terms.rule;
+    this.drop[s >> 4] = terms.rule | (terms.floorsBelow ? BELOW : 0);
     this.mark[s] = mark;
     if (this.ref[s] === 0) this.listMarked(s);
     this.push(until, s);
@@ -293,9 +312,50 @@ export class HbmPool extends SegmentPool {
     else this.insertBySeq(list, s);
   }
 
-  protected override noteVictim(s: number, n: number): void {
+  protected override evict(n: number): void {
+    this.totals.hbmEvictedBlocks += n;
+    this.cached -= n;
+    let session = NONE;
+    let broken = 0;
+    while (n > 0) {
+      const s = this.victim();
+      const mark = this.mark[s]!;
+      let length = Math.min(this.to[s]! - this.from[s]!, n);
+      if (mark === SOFT || mark === LEASE) {
+        length = this.rowOfClaim(s, length);
+        const holder = this.holder[s]!;
+        if (!this.isHonoured) {
+          if (broken > 0 && holder !== session) {
+            if (this.watcher !== null) this.watcher.broken(session, broken);
+            broken = 0;
+          }
+          session = holder;
+          this.totals.claimsBroken += length;
+          broken += length;
+        }
+      }
+      if (this.victims !== null && mark !== GARBAGE) this.noteVictim(s, length);
+      const gone = this.evictFrom(s, length);
+      n -= gone;
+      this.outbox.taken += gone;
+      this.isHonoured = false;
+    }
+    if (broken > 0 && this.watcher !== null) this.watcher.broken(session, broken);
+  }
+
+  /** How many of the last `n` blocks of a claimed segment share their fate: honoured below or not, which `isHonoured` tells. */
+  private rowOfClaim(s: number, n: number): number {
+    if (this.below === null || (this.drop[s >> 4]! & BELOW) === 0) return n;
+    const row = this.below.deepRow(this.branch[s]!, this.to[s]! - n, this.to[s]!);
+    this.isHonoured = row > 0;
+    return Math.abs(row);
+  }
+
+  /** Notes the last `n` blocks of a segment to be copied below. */
+  private noteVictim(s: number, n: number): void {
     const level = this.level.length === 0 ? 0 : this.level[s >> 4]!;
-    if ((level === 0 ? this.defaultLevel : level - 1) >= this.noteFromLevel) super.noteVictim(s, n);
+    if ((level === 0 ? this.defaultLevel : level - 1) < this.noteFromLevel) return;
+    this.victims!.push(this.branch[s]!, this.to[s]! - n, this.to[s]!);
   }
 
   private prepareMarks(): void {

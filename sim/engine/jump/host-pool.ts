@@ -248,6 +248,30 @@ export class HostPool extends SegmentColumns {
     return blocks;
   }
 
+  /** See TierBelow. Cost O(segments of the branch). */
+  deepRow(branch: number, from: number, to: number): number {
+    let start = from;
+    let at = from;
+    let isThere = false;
+    for (let s = this.chains.get(branch); s !== NONE && this.from[s]! < to; s = this.next[s]!) {
+      if (this.to[s]! <= from) continue;
+      if (this.from[s]! > at) {
+        if (isThere) start = at;
+        isThere = false;
+        at = this.from[s]!;
+      }
+      const isReadable = this.mark[s] !== WRITING;
+      if (isReadable !== isThere) start = at;
+      isThere = isReadable;
+      at = Math.min(this.to[s]!, to);
+    }
+    if (at < to && isThere) {
+      start = at;
+      isThere = false;
+    }
+    return isThere ? to - start : start - to;
+  }
+
   private write(branch: number, from: number, to: number, job: number): void {
     let prev = NONE;
     for (let p = this.startBelow(branch, from); p !== NONE && this.from[p]! < from; p = this.next[p]!) prev = p;

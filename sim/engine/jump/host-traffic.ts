@@ -79,6 +79,7 @@ export class HostTraffic {
     this.parts = parts;
     const { config } = parts;
     this.tier = new HostPool(parts.branches, config.hostBlocks, config.storeThreshold, parts.outbox, parts.counters, parts.store);
+    parts.pool.below = this.tier;
   }
 
   /** Blocks of the host tier worth loading behind a hit of `hit` blocks, or PENDING_BELOW. Touches the chain of known tokens. */

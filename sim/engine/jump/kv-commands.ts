@@ -44,5 +44,11 @@ function setMark(pool: HbmPool, action: KvAction): number {
   }
   if (hardness === 'reference') return pool.refer(branch, fromBlocks, toBlocks, terms);
   const mark = hardness === 'lease' ? LEASE : SOFT;
-  return pool.claim(branch, fromBlocks, toBlocks, { ...terms, mark, session: action.session, mode: action.mode });
+  return pool.claim(branch, fromBlocks, toBlocks, {
+    ...terms,
+    mark,
+    session: action.session,
+    mode: action.mode,
+    floorsBelow: action.tierFloor > 0,
+  });
 }

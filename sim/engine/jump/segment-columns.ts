@@ -48,6 +48,8 @@ export const FRONT = 8;
 export const AFTER = 16;
 export const LIVE = 32;
 export const CLEARS = 64;
+/** Bit of `drop`: a readable copy in the host tier honours the claim as well. */
+export const BELOW = 128;
 /** `list` of a segment that is in no list (referenced). */
 export const IN_USE = -1;
 

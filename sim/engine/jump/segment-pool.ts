@@ -32,11 +32,6 @@ import {
 } from './segment-columns.ts';
 import type { SegmentStore } from './segment-store.ts';
 
-/** Told about claims that had to give way. */
-export interface ClaimWatcher {
-  broken(session: number, blocks: number): void;
-}
-
 /** Totals that a pool adds to. */
 export type PoolTotals = Pick<
   WorkerCounters,
@@ -55,9 +50,8 @@ export class SegmentPool extends SegmentColumns {
   copyBlocks = 0;
   /** Idle blocks among the hits of the last {@link match}. */
   matchIdle = 0;
-  watcher: ClaimWatcher | null = null;
-  /** Victims to be copied below as (branch, from, to), in the order of eviction; the owner takes them out. Null = nobody wants them. */
-  victims: number[] | null = null;
+  /** The tier below has what is evicted now, so that no claim breaks. */
+  protected isHonoured = false;
   readonly usable: number;
   protected readonly totals: PoolTotals;
   protected readonly outbox: KvOutbox;
@@ -425,32 +419,11 @@ export class SegmentPool extends SegmentColumns {
   protected evict(n: number): void {
     this.totals.hbmEvictedBlocks += n;
     this.cached -= n;
-    let session = NONE;
-    let broken = 0;
     while (n > 0) {
-      const s = this.victim();
-      if (this.mark[s] === SOFT || this.mark[s] === LEASE) {
-        const length = this.to[s]! - this.from[s]!;
-        const holder = this.holder[s]!;
-        if (broken > 0 && holder !== session) {
-          if (this.watcher !== null) this.watcher.broken(session, broken);
-          broken = 0;
-        }
-        session = holder;
-        this.totals.claimsBroken += Math.min(length, n);
-        broken += Math.min(length, n);
-      }
-      if (this.victims !== null) this.noteVictim(s, n);
-      const gone = this.evictFrom(s, n);
+      const gone = this.evictFrom(this.victim(), n);
       n -= gone;
       this.outbox.taken += gone;
     }
-    if (broken > 0 && this.watcher !== null) this.watcher.broken(session, broken);
-  }
-
-  /** Notes the up to `n` blocks of a segment that are evicted next. */
-  protected noteVictim(s: number, n: number): void {
-    if (this.mark[s] !== GARBAGE) this.victims!.push(this.branch[s]!, Math.max(this.from[s]!, this.to[s]! - n), this.to[s]!);
   }
 
   /** Removes up to `n` blocks of a segment, deep end first; returns how many. */
@@ -487,7 +460,7 @@ export class SegmentPool extends SegmentColumns {
     if (mark === GARBAGE) return this.drop[s >> 4]!;
     if (this.list[s] === EXPIRED) return (this.drop[s >> 4]! & WORN) === 0 ? REMOVAL.afterClaim : REMOVAL.capacity;
     if (mark === REFERRED || mark === LEVELLED) return (this.drop[s >> 4]! & AFTER) !== 0 ? REMOVAL.afterClaim : REMOVAL.capacity;
-    return REMOVAL.claimBroken;
+    return this.isHonoured ? REMOVAL.capacity : REMOVAL.claimBroken;
   }
 
   /** Tells that all content is gone. Cost O(segments). */

@@ -32,6 +32,7 @@ const claim = (facts: Partial<Claim> = {}): Claim => ({
   refreshMs: undefined,
   onExpiry: 'trueLastAccess',
   worn: false,
+  floorsBelow: false,
   ...facts,
 });
 

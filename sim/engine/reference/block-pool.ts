@@ -28,6 +28,8 @@ export interface Claim extends Mark {
   readonly victimClass: 3 | 4;
   /** A hit that did not refresh it came after its grant. */
   readonly worn: boolean;
+  /** A readable copy in the host tier honours it as well. */
+  readonly floorsBelow: boolean;
 }
 
 /** Place of a copy inside its class: lower levels go first. */
@@ -51,6 +53,8 @@ export interface BlockPoolOptions {
   readonly appendHashless: boolean;
   /** Level of copies without one; default 0. */
   readonly defaultPriority?: number;
+  /** Whether the tier below has a readable copy; absent = never. */
+  isBelow?(key: BlockKey): boolean;
   /** Victims of this level and above are noted in `victims`; absent = none. */
   readonly noteFromPriority?: number;
   /** A copy entered the cache. `parent` = key of the block before it, -1 at the root. */
@@ -170,7 +174,7 @@ export class BlockPool {
     for (let i = 0; i < count; i++) {
       const block = this.#victim();
       const claim = this.claims.get(block);
-      if (claim !== undefined) {
+      if (claim !== undefined && !this.#isHonouredBelow(block)) {
         if (brokenInRow > 0 && claim.session !== session) {
           this.#options.claimsBroken(session, brokenInRow);
           brokenInRow = 0;
@@ -375,9 +379,13 @@ export class BlockPool {
     for (const key of this.keys) if (key !== NO_KEY) this.#options.removed(key, reason);
   }
 
+  #isHonouredBelow(block: number): boolean {
+    return this.claims.get(block)!.floorsBelow && this.#options.isBelow?.(this.keys[block]!) === true;
+  }
+
   /** What an allocation that takes an idle copy is told as. */
   #evictionReason(block: number): number {
-    if (this.claims.has(block)) return REMOVAL.claimBroken;
+    if (this.claims.has(block)) return this.#isHonouredBelow(block) ? REMOVAL.capacity : REMOVAL.claimBroken;
     return this.garbage.get(block) ?? (this.afterClaim.has(block) ? REMOVAL.afterClaim : REMOVAL.capacity);
   }
 

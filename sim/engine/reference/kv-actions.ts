@@ -75,7 +75,7 @@ function markOf({ untilMs, refreshMs, onExpiry }: KvAction): Mark {
 
 function claimOf(action: KvAction): Claim {
   const victimClass = action.hardness === 'lease' ? VICTIM.lease : VICTIM.soft;
-  return { ...markOf(action), session: action.session, victimClass, worn: false };
+  return { ...markOf(action), session: action.session, victimClass, worn: false, floorsBelow: action.tierFloor > 0 };
 }
 
 function levelOf(action: KvAction): Level {

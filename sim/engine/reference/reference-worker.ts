@@ -268,6 +268,7 @@ export class ReferenceWorker implements Worker {
       events: {
         stored: (key) => this.#events.stored(0, key),
         removed: (key, reason) => this.#removed(0, key, reason),
+        isBelow: (key) => this.host?.tier.isReady(key) === true,
         totals: counters,
         claimsBroken: (session, blocks) => sink.claimBroken(index, session, blocks, this.#nowMs),
       },

@@ -92,7 +92,7 @@ export const NOTHING_OUTSIDE: SchedulerOutside = {
 export interface SchedulerSettings {
   readonly config: EngineConfig;
   readonly outside: SchedulerOutside;
-  readonly events: Pick<BlockPoolOptions, 'stored' | 'removed' | 'claimsBroken' | 'totals'>;
+  readonly events: Pick<BlockPoolOptions, 'stored' | 'removed' | 'claimsBroken' | 'totals' | 'isBelow'>;
   /** End a preempted request that can never fit; the real scheduler would hang. */
   readonly failHopeless: boolean;
   /** max_num_active_seqs; default maxSeqs. */
