@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BRANCH_PRIVATE } from '../../../control/blocks.ts';
+import { REMOVAL } from '../removal.ts';
 import { randomCase, recordWorker, type WorkerCase, type WorkerLog } from '../worker.property.ts';
 import type { EngineRequest } from '../worker.ts';
 import { AffineTimer, engineConfig, Prompts, play, type SinkCall } from '../worker-fixtures.ts';
@@ -229,6 +230,7 @@ describe('the case generator', () => {
       for (const call of log.calls)
         kinds.add(call.what === 'ended' || call.what === 'settled' ? `${call.what} ${call.facts[1]}` : call.what);
       for (const [name, value] of Object.entries(log.counters)) if (value > 0) kinds.add(name);
+      for (const block of log.removals.values()) for (const reason of block.reasons) kinds.add(`removed ${reason}`);
       if (workload.branches.flags.includes(BRANCH_PRIVATE)) kinds.add('private');
     }
     const wanted = [
@@ -244,7 +246,9 @@ describe('the case generator', () => {
     const ends = ['finished', 'rejected', 'failed', 'aborted', 'lost', 'handback'].map((status) => `ended ${status}`);
     const outcomes = ['accepted', 'clipped', 'missing', 'rejected'].map((result) => `settled ${result}`);
     const blocked = ['blockedBySeqs', 'blockedByIslGate', 'blockedByGate', 'blockedByWatermark', 'blockedByReserved'];
-    for (const kind of [...wanted, ...ends, ...outcomes, ...blocked, 'hbmExpiredBlocks', 'lastBlockRecomputed'])
+    const { capacity, afterClaim, deadline, claimBroken, released, lost } = REMOVAL;
+    const removals = [capacity, afterClaim, deadline, claimBroken, released, lost].map((reason) => `removed ${reason}`);
+    for (const kind of [...wanted, ...ends, ...outcomes, ...blocked, ...removals, 'hbmExpiredBlocks', 'lastBlockRecomputed'])
       expect(kinds).toContain(kind);
   });
 });
