@@ -34,8 +34,8 @@ function expectEqual(flavour: CaseFlavour): { evicted: number; together: number 
         const worker = createJumpWorker({ ...parts, lazyEvents: 0 }) as JumpWorker;
         const { bulk } = worker['scheduler'];
         const cross = bulk.cross.bind(bulk);
-        bulk.cross = (steps) => {
-          const done = cross(steps);
+        bulk.cross = (steps, lastMs) => {
+          const done = cross(steps, lastMs);
           if (bulk.crossed > 0) together += done;
           return done;
         };

@@ -53,10 +53,10 @@ export class BulkCrossing {
   }
 
   /** Takes the effects of up to `steps` steps and advances the decode set by them. Returns how many. Cost O(block crossings). */
-  cross(steps: number): number {
+  cross(steps: number, lastMs: number): number {
     const { decode, pool } = this;
     this.crossed = 0;
-    if (!this.enabled || decode.sharedWriters > 0 || pool.copyBlocks > 0 || pool.nextExpiryMs !== Infinity) return 0;
+    if (!this.enabled || decode.sharedWriters > 0 || pool.copyBlocks > 0 || this.meetsMarks(steps, lastMs)) return 0;
     const { blockTokens, phaseCount, phaseHead, lag } = decode;
     const first = decode.iter % blockTokens;
     this.first = first;
@@ -92,6 +92,14 @@ export class BulkCrossing {
     decode.iter += done;
     if (needed > 0) pool.take(needed);
     return done;
+  }
+
+  /** Whether a mark might end, or a claim break, in these steps. */
+  private meetsMarks(steps: number, lastMs: number): boolean {
+    const { decode, pool } = this;
+    const expiryMs = pool.nextExpiryMs;
+    if (expiryMs === Infinity) return false;
+    return expiryMs < lastMs || pool.free - pool.claimed < decode.count * (Math.ceil(steps / decode.blockTokens) + 1);
   }
 
   /** Enters the blocks that the members of a phase have completed at `iter`. False, and nothing is changed, if one of them may not be. */

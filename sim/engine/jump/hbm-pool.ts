@@ -5,7 +5,8 @@
  *     garbage  <  ordinary + expired, by release  <  referred, by release  <  soft pins, by deadline  <  leases, by deadline
  *
  * with one more list per class and level where blocks have a level other than the default. Deadlines of all marks, of blocks in use
- * or idle, lie in a heap; rows that a refresh, merge or eviction made stale are recognised and skipped.
+ * or idle, lie in a heap. A later deadline of a mark is not entered: the row of the earlier one is, when it comes up, moved to where
+ * the marks of its segment end now; rows of segments that are gone are skipped.
  * Source: engine specification 4.7, retention specification 4.1 and 7, ADR 9, worker port (marks).
  */
 import type { BranchTable } from '../../../control/blocks.ts';
@@ -115,7 +116,7 @@ export class HbmPool extends SegmentPool {
   /** Earliest deadline of a live mark; Infinity if none. */
   get nextExpiryMs(): number {
     const { deadlines } = this;
-    while (deadlines.size > 0 && !this.topLives()) deadlines.pop();
+    while (deadlines.size > 0 && !this.topLives()) this.moveTop();
     return deadlines.size === 0 ? Infinity : deadlines.timeMs[0]!;
   }
 
@@ -210,22 +211,24 @@ export class HbmPool extends SegmentPool {
       }
     }
     if (this.list[s] !== IN_USE) this.remove(s);
+    const before = this.until[s >> 4]!;
     this.until[s >> 4] = until;
     this.refresh[s >> 4] = terms.refreshMs;
     this.holder[s] = terms.session;
     this.drop[s >> 4] = terms.rule | (terms.floorsBelow ? BELOW : 0);
     this.mark[s] = mark;
     if (this.ref[s] === 0) this.listMarked(s);
-    this.push(until, s);
+    if ((old !== SOFT && old !== LEASE) || until < before) this.push(until, s);
   }
 
   private setReference(s: number, terms: MarkTerms): void {
     const old = this.mark[s]!;
-    const until = this.refRule[s >> 4] === 0 ? terms.untilMs : Math.max(terms.untilMs, this.refUntil[s >> 4]!);
+    const isNew = this.refRule[s >> 4] === 0;
+    const until = isNew ? terms.untilMs : Math.max(terms.untilMs, this.refUntil[s >> 4]!);
     this.refUntil[s >> 4] = until;
     this.refRefresh[s >> 4] = terms.refreshMs;
     this.refRule[s >> 4] = LIVE | terms.rule;
-    this.push(until, s);
+    if (isNew) this.push(until, s);
     if (old !== SOFT && old !== LEASE && old !== REFERRED) this.remark(s, REFERRED);
   }
 
@@ -405,7 +408,6 @@ export class HbmPool extends SegmentPool {
       if (this.refresh[s >> 4] === 0) this.drop[s >> 4]! |= WORN;
       else if (nowMs + this.refresh[s >> 4]! > this.until[s >> 4]!) {
         this.until[s >> 4] = nowMs + this.refresh[s >> 4]!;
-        this.push(this.until[s >> 4]!, s);
       }
     } else if (mark === REFERRED || mark === LEVELLED) this.drop[s >> 4] = 0;
     if (this.level.length > 0) this.hitLevel(s, nowMs);
@@ -415,13 +417,11 @@ export class HbmPool extends SegmentPool {
     const { refRule, refUntil, refRefresh, levelRule, levelUntil, levelRefresh } = this;
     if (refRule[s >> 4] !== 0 && refRefresh[s >> 4]! > 0 && nowMs + refRefresh[s >> 4]! > refUntil[s >> 4]!) {
       refUntil[s >> 4] = nowMs + refRefresh[s >> 4]!;
-      this.push(refUntil[s >> 4]!, s);
     }
     if (this.level[s >> 4] === 0) return;
     if ((levelRule[s >> 4]! & CLEARS) !== 0) levelUntil[s >> 4] = Infinity;
     else if (levelRefresh[s >> 4]! > 0 && nowMs + levelRefresh[s >> 4]! > levelUntil[s >> 4]!) {
       levelUntil[s >> 4] = nowMs + levelRefresh[s >> 4]!;
-      this.push(levelUntil[s >> 4]!, s);
     }
   }
 
@@ -555,6 +555,25 @@ export class HbmPool extends SegmentPool {
     return (
       (this.refRule[s >> 4] !== 0 && this.refUntil[s >> 4] === until) || (this.level[s >> 4] !== 0 && this.levelUntil[s >> 4] === until)
     );
+  }
+
+  /** Moves row 0 of the heap, which is not when a mark ends, to where the first one of its segment does, or takes it away. */
+  private moveTop(): void {
+    const { deadlines } = this;
+    const s = deadlines.segment[0]!;
+    const isGone = this.generation[s] !== deadlines.generation[0];
+    const past = deadlines.timeMs[0]!;
+    deadlines.pop();
+    if (isGone) return;
+    const mark = this.mark[s]!;
+    const row = s >> 4;
+    let until = Infinity;
+    if ((mark === SOFT || mark === LEASE) && this.until[row]! > past) until = this.until[row]!;
+    if (this.level.length > 0) {
+      if (this.refRule[row] !== 0 && this.refUntil[row]! > past) until = Math.min(until, this.refUntil[row]!);
+      if (this.level[row] !== 0 && this.levelUntil[row]! > past) until = Math.min(until, this.levelUntil[row]!);
+    }
+    if (until < Infinity) this.push(until, s);
   }
 
   private push(until: number, s: number): void {

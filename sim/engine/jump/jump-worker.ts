@@ -437,7 +437,7 @@ export class JumpWorker implements Worker {
         this.bulkFrom = k;
         outbox.sinceMs = run.endMs(k);
         outbox.atMs = run.endMs(merged - 1);
-        const done = scheduler.bulk.cross(merged - k);
+        const done = scheduler.bulk.cross(merged - k, outbox.atMs);
         if (outbox.count > 0 && scheduler.bulk.crossed > 0) this.eventStep = k + scheduler.bulk.crossed;
         k += done;
       }
