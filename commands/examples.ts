@@ -8,6 +8,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   sweep: ['kvcast sweep quickstart --sweep kvcast-soft.ttl=1m,5m,15m --reps 5', 'kvcast sweep agents-8 --sweep workers=4..12:4'],
   bound: ['kvcast bound quickstart --reps 3', 'kvcast bound agents-8 --oracle belady,infinite --json | jq .arms[0].rows'],
+  explain: [
+    'kvcast explain kvcast-out/quickstart',
+    "kvcast explain kvcast-out/quickstart --vs dynamo-kv+lru --metric 'turn.ttft.p(99)'",
+    'kvcast explain kvcast-out/quickstart --session s0 --json | jq .rows',
+  ],
   check: ['kvcast check quickstart agents-8'],
   schema: ['kvcast schema --resolved quickstart', 'kvcast schema --field fleet.pools.workers'],
   presets: ['kvcast presets retention', 'kvcast presets gpu/h100-sxm'],

@@ -10,6 +10,7 @@ export const SHORT_HELP = `kvcast ${VERSION}: what happens if you route or retai
   kvcast compare SCENARIO        paired differences with intervals and verdicts
   kvcast sweep SCENARIO --sweep ttl=1m,5m,1h
   kvcast bound SCENARIO          how much better an oracle would be
+  kvcast explain RESULT          where the time went, and why two arms differ
   kvcast trace inspect FILE      what a trace holds, and what it cannot tell
 All commands: kvcast --help     One command: kvcast help compare     A code: kvcast help E_RANGE
 `;
@@ -17,6 +18,7 @@ All commands: kvcast --help     One command: kvcast help compare     A code: kvc
 /** Printed by --help. */
 export const LONG_HELP = `Usage: kvcast <command> [options]
 Ask     run · compare · sweep · bound            simulate a scenario
+Why     explain                                  where the time of turns went, why two arms differ
 Decide  check                                    for CI: schema and meaning, without a run
 Look    trace inspect · convert · synthesize     what agents did
 Know    presets · schema · doctor                what can be named, what is installed

@@ -22,7 +22,11 @@ function typed(line: string): Promise<Outcome> {
   for (const name of ['traces', 'scenarios', 'bench']) symlinkSync(join(ROOT, name), join(cwd, name));
   const [command, ...filters] = line.split(' | ');
   const cut = SIMULATES.test(line) ? `${command} --reps 1 --set workload.sessions=3 --out out` : command!;
-  const script = `kvcast() { node '${CLI}' "$@"; }\n${[cut, ...filters.filter(() => hasJq)].join(' | ')}`;
+  // What is explained has to be there.
+  const result = /^kvcast explain (\S+)/.exec(line)?.[1];
+  const before =
+    result === undefined ? '' : `kvcast compare quickstart --reps 1 --set workload.sessions=3 --out ${result} -q > /dev/null\n`;
+  const script = `kvcast() { node '${CLI}' "$@"; }\n${before}${[cut, ...filters.filter(() => hasJq)].join(' | ')}`;
   return new Promise((resolve) => {
     execFile('bash', ['-o', 'pipefail', '-c', script], { cwd, env: { ...process.env, NO_COLOR: '1' } }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : (error.code as unknown as number), stdout, stderr }),

@@ -55,6 +55,21 @@ export function createProgram(): Command {
     .action(async (scenario, options) => {
       await (await import('./bound.ts')).bound(scenario, options);
     });
+  output(
+    program
+      .command('explain <result>')
+      .description('Why turns took their time, or why two arms differ: repeats the runs of a result under observation.'),
+  )
+    .option('--vs <RESULT|ARM>', 'the other side (default: the baseline of the result)')
+    .option('--arm <NAME>', 'arm that is explained (default: best by the primary metric)')
+    .option('--vs-arm <NAME>', 'arm of the other side (default: same name, else its baseline)')
+    .option('--metric <EXPR>', 'mean or quantile of turn.ttft or turn.e2e', 'turn.ttft.mean')
+    .option('--session <ID>', 'list the turns of a session, such as s12')
+    .option('--only-rep <N>', 'one replication', integer('--only-rep'))
+    .option('--reporter <name[:file]>', 'text or json, repeatable', collect)
+    .action(async (result, options) => {
+      await (await import('./explain.ts')).explain(result, options);
+    });
   output(program.command('check <scenario...>').description('Schema and meaning of scenarios; nothing is simulated.')).action(
     async (files, options) => {
       await (await import('./knowledge.ts')).check(files, options);

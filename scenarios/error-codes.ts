@@ -203,6 +203,16 @@ const RUN: Record<string, CodeEntry> = {
     'a bug, or a plug-in that is not pure',
     'Report it with the command printed',
   ),
+  E_EXPLAIN_PLAN: entry(
+    'a result cannot be explained because its plan is not beside it',
+    'result.json was moved away from its directory, or another command or an older kvcast wrote it',
+    'Make the result again with kvcast run or compare and pass its directory',
+  ),
+  E_EXPLAIN_CHANGED: entry(
+    'a stored result is not what this kvcast makes of its plan',
+    'another version of kvcast, another trace file, or an edited result; explain repeats the run and compares run hashes',
+    'Make the result again with this version, or explain it with the version that made it',
+  ),
   E_USAGE: entry('the command line is not understood', 'an unknown option or a missing argument', 'kvcast help COMMAND'),
   E_LOG: entry('a decision log is damaged', 'a truncated or edited line', 'Record it again'),
   E_RECORDING: entry(

@@ -16,6 +16,7 @@ import { materialiseWorkload } from '../workload/materialise.ts';
 import { measuresOf } from './measure-run.ts';
 import type { RunPlan } from './run-plan.ts';
 import { clusterSpec } from './simulate.ts';
+import { NothingCompleteError } from './simulate-point.ts';
 
 /** A turn that the metric counts: its value and components, ms. */
 export interface ExplainedTurn extends Item {
@@ -43,24 +44,24 @@ export interface ExplainedRun {
 
 const EVENTS_PER_LOOK = 8000;
 
-/** Runs arm `arm` of a plan again. `expression` is a tally of turns. Throws Error I7 if the components of a turn do not sum to its time. */
-export function explainRun(
+/**
+ * Runs arm `arm` of a plan again. `expression` is a tally of turns. Throws
+ * Error I7 if the components of a turn do not sum to its time, NothingCompleteError when interrupted.
+ */
+export async function explainRun(
   plan: RunPlan,
   trace: Trace,
   arm: number,
   replication: number,
   expression: BoundExpression,
-  onProgress: (share: number) => boolean,
-): ExplainedRun {
+  signal?: AbortSignal,
+): Promise<ExplainedRun> {
   const { cluster, partition } = observedCluster(plan, trace, arm, replication);
-  while (cluster.step(EVENTS_PER_LOOK)) if (!onProgress(cluster.progress)) throw new ExplainStopped();
-  const run = cluster.result();
-  return explained(plan, arm, run, partition, expression);
-}
-
-/** The user interrupted. */
-export class ExplainStopped extends Error {
-  override readonly name = 'ExplainStopped';
+  while (cluster.step(EVENTS_PER_LOOK)) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (signal?.aborted === true) throw new NothingCompleteError('nothing was explained');
+  }
+  return explained(plan, arm, cluster.result(), partition, expression);
 }
 
 /** A cluster with an observer at its workers and at the door of its control plane. */
@@ -88,14 +89,14 @@ function explained(plan: RunPlan, arm: number, run: ClusterRun, partition: TurnP
   const measures = measuresOf(plan, plan.arms[arm]!, run);
   const { workload, turns: table } = run;
   const counts = itemFilter(expression.tags, measures);
-  const valueOf = turnValueOf(expression.metric.name, measures)!;
+  const secondsOf = turnValueOf(expression.metric.name, measures)!;
   const what = expression.metric.name === 'turn.ttft' ? 'ttft' : 'e2e';
   const turns = new Map<string, ExplainedTurn>();
   for (let k = 0; k < table.count; k++) {
     const turn = table.turn[k]!;
     const name = workload.turnName(turn);
     const parts = partition.turns.get(name);
-    const ms = counts.turn(k) ? 1000 * valueOf(k) : Number.NaN;
+    const ms = counts.turn(k) ? 1000 * secondsOf(k) : Number.NaN;
     if (Number.isNaN(ms)) continue;
     const spans = run.causes.runs(table.rowOf(k)).map(({ cause, tokens }) => ({ label: rollUpOf(cause), tokens }));
     const prompt = table.promptTokens[k]!;

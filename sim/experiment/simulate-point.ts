@@ -10,6 +10,7 @@ import { type Conducted, conduct, type ReplicationRule } from './conduct.ts';
 import type { Executor } from './executor.ts';
 import { unexercised } from './inert-runs.ts';
 import { LocalExecutor } from './local-executor.ts';
+import { PLAN_FILE, planText } from './plan-file.ts';
 import { planOf } from './plan-of.ts';
 import { policyFacts } from './policies.ts';
 import { primaryWidth, reduce } from './reduce.ts';
@@ -126,6 +127,7 @@ export async function simulatePoint(loaded: LoadedScenario, options: PointOption
   const json = resultJson(result);
   if (store !== null) {
     store.write('result.json', json);
+    store.write(PLAN_FILE, planText(plan));
     store.write('scenario.resolved.yaml', resolvedYaml(loaded));
     store.write('run-info.json', `${JSON.stringify(runInfo(conducted, executor), null, 2)}\n`);
   }
