@@ -63,6 +63,7 @@ describe('help', () => {
       'compare',
       'sweep',
       'bound',
+      'explain',
       'check',
       'presets',
       'schema',
