@@ -19,6 +19,7 @@ import { VERSION } from '../version.ts';
 const SCENARIO = 'retention/pressure';
 /** Working set over HBM and host memory. */
 const PRESSURES = [0.7, 1.5, 4] as const;
+const PRIMARY = 'session.activeTime.mean';
 const METRICS = ['turn.ttft.p(50)', 'turn.ttft.p(99)', 'session.activeTime.mean', 'cost.usdPerSession', 'throughput.output'] as const;
 const CAUSES = ['routing', 'capacity', 'ttl', 'claim', 'dropped', 'inflight', 'tier', 'preempted'] as const;
 
@@ -61,12 +62,12 @@ export async function retentionResults(reps: number | undefined, onPoint: (line:
     const capacityTokens = plan.arms[0]!.pools.reduce((sum, p) => sum + p.workers * (p.hbmTokens + p.hostTokens), 0);
     const sessions = Math.round((pressure * capacityTokens) / contextTokens);
     const { outcome } = await load(root, [`workload.arrivals.concurrency=${sessions}`], reps, true);
-    const bounds = reduceBound(outcome!.plan, outcome!.conducted, outcome!.result, await prepareTrace(plan), [
-      'infinite',
-      'belady',
-      'ttl',
-      'router',
-    ]);
+    const bounds = reduceBound(outcome!.plan, outcome!.conducted, outcome!.result, {
+      trace: await prepareTrace(plan),
+      unlimited: null,
+      oracles: ['infinite', 'belady', 'ttl', 'router'],
+      onlyArm: undefined,
+    });
     pressures.push({ pressure, sessions, capacityTokens, contextTokens, result: outcome!.result, bounds });
     onPoint(`pressure ${pressure}: ${sessions} sessions`);
   }
@@ -93,7 +94,7 @@ async function load(root: string, sets: readonly string[], reps: number | undefi
     timeLimitMs: null,
     signal: new AbortController().signal,
     reproduce: `kvcast bound ${SCENARIO}`,
-    record: [RECORD_SERVICE],
+    amend: (plan) => ({ ...plan, record: [...plan.record, RECORD_SERVICE] }),
     out: null,
     onStart: () => undefined,
     onProgress: () => undefined,
@@ -124,32 +125,27 @@ function markdown(pressures: readonly Pressure[]): string {
   return `${[...head, ...pressures.flatMap(section), ...notes()].join('\n')}\n`;
 }
 
-/** One sentence from the figures: the best arm by the primary metric, what lies within its interval, and what even an oracle could add. */
+/** One sentence from the figures: what the paired differences from lru say of the primary metric, and what an oracle could add. */
 function advice({ result, bounds }: Pressure): string {
-  const active = (arm: string): MetricRow => metric(result, arm, 'session.activeTime.mean');
-  const arms = [...result.arms].sort((a, b) => active(a.name).mean! - active(b.name).mean!);
-  const best = arms[0]!;
-  const lru = active('lru');
-  const gain = 100 * (1 - active(best.name).mean! / lru.mean!);
-  const near = arms
-    .slice(1)
-    .filter((a) => (active(a.name).lo ?? active(a.name).mean!) <= (active(best.name).hi ?? active(best.name).mean!));
-  const bound = bounds.arms.find((a) => a.name === 'lru')!;
-  const belady = regret(bound, 'belady');
-  const placement = regret(bound, 'belady + router');
+  const rows = result.comparisons.filter((c) => c.expr === PRIMARY && c.delta !== null);
+  const better = rows.filter((c) => c.verdict === 'improved').sort((a, b) => a.delta! - b.delta!);
+  const worse = rows.filter((c) => c.verdict === 'regressed').map((c) => `\`${c.arm}\``);
   const hits = (arm: string) => percent(metric(result, arm, 'kv.hit.total').mean);
+  const named = better.map((c) => `\`${c.arm}\` ${fixed(c.delta!, 0)} % [${fixed(c.lo!, 0)}, ${fixed(c.hi!, 0)}]`);
   const choice =
-    near.some((a) => a.name === 'lru') || best.name === 'lru'
-      ? 'no policy is better than the plain `lru` beyond the intervals: deploy nothing'
-      : `\`${best.name}\` serves sessions in ${fixed(gain, 0)} % less active time than \`lru\` (hits ${hits(best.name)} % against ${hits('lru')} %)${near.length > 0 ? `; ${near.map((a) => `\`${a.name}\``).join(', ')} cannot be told from it` : ''}`;
-  const headroom = `Perfect eviction would save ${fixed(belady, 1)} % more tokens than \`lru\` does, perfect placement on top ${fixed(placement, 1)} %`;
+    named.length === 0
+      ? 'no policy shortens the active time of sessions beyond noise: keep `lru`'
+      : `active time of sessions against \`lru\`: ${named.join(', ')} (hits ${hits(better[0]!.arm)} % against ${hits('lru')} %)`;
+  const avoid = worse.length === 0 ? '' : `; worse: ${worse.join(', ')}`;
+  const lru = bounds.arms.find((arm) => arm.name === 'lru')!;
+  const belady = regret(lru, 'belady');
   const verdict =
-    belady < 2
-      ? 'memory is not what is short; look at placement first.'
+    belady < 3
+      ? 'memory is not what is short; placement is worth more than retention.'
       : belady < 25
-        ? 'a policy is worth its effort, more memory closes the rest.'
-        : 'no eviction order saves this fleet: admit fewer sessions at once, or buy memory.';
-  return `${choice}. ${headroom}: ${verdict}`;
+        ? 'a retention policy can close a part of it, memory the rest.'
+        : 'no eviction order alone saves this fleet: hold sessions back (admission), or buy memory.';
+  return `${choice}${avoid}. Regret of \`lru\`: ${fixed(belady, 1)} % against perfect eviction, ${fixed(regret(lru, 'belady + router'), 1)} % with perfect placement; ${verdict}`;
 }
 
 function section({ pressure, sessions, result, bounds }: Pressure): string[] {
