@@ -19,7 +19,7 @@ import { VERSION } from '../version.ts';
 const SCENARIO = 'retention/pressure';
 /** Working set over HBM and host memory. */
 const PRESSURES = [0.7, 1.5, 4] as const;
-const PRIMARY = 'session.activeTime.mean';
+const PRIMARY = 'turn.ttft.mean';
 const METRICS = ['turn.ttft.p(50)', 'turn.ttft.p(99)', 'session.activeTime.mean', 'cost.usdPerSession', 'throughput.output'] as const;
 const CAUSES = ['routing', 'capacity', 'ttl', 'claim', 'dropped', 'inflight', 'tier', 'preempted'] as const;
 
@@ -86,7 +86,7 @@ async function load(root: string, sets: readonly string[], reps: number | undefi
   const plan = planOf(loaded, { metrics: METRICS });
   if (!run) return { plan, outcome: null };
   const outcome = await simulatePoint(loaded, {
-    command: 'run',
+    command: 'compare',
     kvcastVersion: VERSION,
     force: true,
     metrics: [...METRICS, ...CAUSES.map((c) => `tokens.recomputed.${c}`)],
@@ -134,8 +134,8 @@ function advice({ result, bounds }: Pressure): string {
   const named = better.map((c) => `\`${c.arm}\` ${fixed(c.delta!, 0)} % [${fixed(c.lo!, 0)}, ${fixed(c.hi!, 0)}]`);
   const choice =
     named.length === 0
-      ? 'no policy shortens the active time of sessions beyond noise: keep `lru`'
-      : `active time of sessions against \`lru\`: ${named.join(', ')} (hits ${hits(better[0]!.arm)} % against ${hits('lru')} %)`;
+      ? 'no policy shortens the mean TTFT beyond noise: keep `lru`'
+      : `mean TTFT against \`lru\`: ${named.join(', ')} (hits ${hits(better[0]!.arm)} % against ${hits('lru')} %)`;
   const avoid = worse.length === 0 ? '' : `; worse: ${worse.join(', ')}`;
   const lru = bounds.arms.find((arm) => arm.name === 'lru')!;
   const belady = regret(lru, 'belady');

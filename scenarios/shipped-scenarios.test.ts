@@ -24,7 +24,7 @@ const policies: PolicyCatalogue = [
   ...admissionPresets().map((preset) => describePreset('admission', preset)),
 ];
 const ROOT = findPackageRoot();
-const names = ['', 'acceptance/'].flatMap((dir) =>
+const names = ['', 'acceptance/', 'retention/'].flatMap((dir) =>
   readdirSync(join(ROOT, 'scenarios', dir))
     .filter((file) => file.endsWith('.yaml'))
     .map((file) => `${dir}${file.replace('.yaml', '')}`),
