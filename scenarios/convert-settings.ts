@@ -210,6 +210,7 @@ function engineSettings(engine: Loose, context: ConvertContext): EngineSettings 
       onboard,
       storeThreshold: w['storeThreshold'],
       storePromptOnly: w['storePromptOnly'],
+      ...given(w, 'ranker'),
       ...given(w, 'hostWrite'),
       ...given(w, 'requestDelay', 'requestDelayMs', ms),
     },

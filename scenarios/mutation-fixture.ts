@@ -70,6 +70,7 @@ export const FULL_SCENARIO = {
             onboard: { threshold: 1024 },
             storeThreshold: 2,
             storePromptOnly: true,
+            ranker: 'slru',
             hostWrite: 'writeBack',
             requestDelay: '3ms',
           },

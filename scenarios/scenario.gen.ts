@@ -557,6 +557,10 @@ export interface Scenario {
                */
               storePromptOnly?: boolean;
               /**
+               * Order of HBM blocks inside their victim class; others than lru need stepMode reference.
+               */
+              ranker?: 'lru' | 'lfu' | 'slru' | 'fifo' | 'mru';
+              /**
                * When blocks are copied to the host tier: when they are complete, or when they are evicted from HBM.
                */
               hostWrite?: 'writeThrough' | 'writeBack';

@@ -130,6 +130,8 @@ export interface EngineSettings {
     readonly onboard: 'never' | 'always' | 'cheaper' | { readonly thresholdTokens: number };
     readonly storeThreshold: number;
     readonly storePromptOnly: boolean;
+    /** Absent = lru. */
+    readonly ranker?: 'lru' | 'lfu' | 'slru' | 'fifo' | 'mru';
     /** Absent = writeThrough. */
     readonly hostWrite?: 'writeThrough' | 'writeBack';
     /** Absent = the timing cell's. */

@@ -4,8 +4,8 @@ import type { KvAction } from '../../control/ports.ts';
 import { createJumpWorker } from './jump/create-jump-worker.ts';
 import { createReferenceWorker } from './reference/reference-worker.ts';
 import { REMOVAL } from './removal.ts';
-import type { EngineConfig } from './worker.ts';
-import { AffineTimer, engineConfig, Prompts, play, type WorkerInput } from './worker-fixtures.ts';
+import type { EngineConfig, Ranker } from './worker.ts';
+import { AffineTimer, engineConfig, Prompts, play, RecordingSink, type WorkerInput } from './worker-fixtures.ts';
 
 /** A time in s at which a block is released, read again and released, or an action on it. */
 type Event = readonly [seconds: number, block: string, action?: Partial<KvAction>];
@@ -285,5 +285,38 @@ describe.each([
     const { sink } = play((parts) => create(parts), scene);
     const settled = sink.calls.filter((call) => call.what === 'settled').map((call) => call.facts.slice(1, 3).join(' '));
     expect(settled).toEqual(acts.map(() => 'rejected invalid'));
+  });
+});
+
+describe('rankers', () => {
+  /** a stored first and hit twice, b hit once, c hit twice at last, d stored last: evicted in which order. */
+  const order = (ranker: Ranker): string => {
+    const p = new Prompts(4);
+    const branch = { a: p.shared(1), b: p.shared(1), c: p.shared(1), d: p.shared(1) };
+    const reads = ['a', 'b', 'c', 'a', 'a', 'b', 'd', 'c', 'c'] as const;
+    const inputs = reads.map((name, i): WorkerInput => {
+      const request = p.request({ promptTokens: 5, outputTokens: 1, branch: branch[name], depth: 1, arrivalMs: 20 * i });
+      return { tMs: 20 * i, kind: 'submit', request };
+    });
+    inputs.push({ tMs: 900, kind: 'submit', request: p.request({ promptTokens: 19, outputTokens: 1, arrivalMs: 900 }) });
+    const config = engineConfig({ blocks: 6, maxBatchedTokens: 1024, ranker });
+    const scene = { config, branches: p.branches, timer: new AffineTimer({ baseMs: 10 }), inputs, links: null, checks: 'deep' } as const;
+    const { sink } = play(createReferenceWorker, scene);
+    const names = new Map(Object.entries(branch).map(([name, id]) => [id, name]));
+    return [...sink.removals.values()].map((removal) => names.get(removal.branch)).join(' ');
+  };
+
+  it('order by last access, hits, two hits or more, time of the store, or against the last access (6, R3)', () => {
+    expect(order('lru')).toBe('a b d c');
+    expect(order('lfu')).toBe('d b a c');
+    expect(order('slru')).toBe('b d a c');
+    expect(order('fifo')).toBe('a b c d');
+    expect(order('mru')).toBe('c d b a');
+  });
+
+  it("are the stepped engine's alone", () => {
+    const p = new Prompts(4);
+    const parts = { index: 0, branches: p.branches, timer: new AffineTimer({ baseMs: 10 }), links: null, sink: new RecordingSink() };
+    expect(() => createJumpWorker({ ...parts, config: engineConfig({ ranker: 'lfu' }) })).toThrow('knows no ranker lfu');
   });
 });

@@ -88,6 +88,12 @@ import type { LinkPool } from './links.ts';
 import type { StepObserver } from './step-observer.ts';
 import type { Regime, StepTimer } from './step-timer.ts';
 
+/**
+ * Baseline rankers, retention specification 6 (R1, R3): what goes first inside a class and level is the copy with the smallest key, then the
+ * one at the head of the free queue. lru: no key; lfu: hits; slru: 1 from 2 hits on, else 0; fifo: when it was stored; mru: the tail of the queue.
+ */
+export type Ranker = 'lru' | 'lfu' | 'slru' | 'fifo' | 'mru';
+
 /** Engine settings after defaults; names and meaning as in engine specification 1.1. */
 export interface EngineConfig {
   readonly blockTokens: number;
@@ -124,6 +130,8 @@ export interface EngineConfig {
   readonly prefillMsPerPair: number;
   /** Level 0..100 of blocks that no retain gave one; default 0. */
   readonly defaultPriority?: number;
+  /** Order of unclaimed HBM blocks inside class and level; default lru. Others than lru: the stepped engine only. */
+  readonly ranker?: Ranker;
   /** When blocks are copied to the host tier: when they are complete (default), or when they are evicted. */
   readonly hostWrite?: 'writeThrough' | 'writeBack';
   /** Of writeBack: victims of a lower level are dropped; default 0. */

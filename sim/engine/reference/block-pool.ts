@@ -5,7 +5,7 @@
  */
 import type { OnExpiry } from '../../../control/ports.ts';
 import { REMOVAL } from '../removal.ts';
-import type { WorkerCounters } from '../worker.ts';
+import type { Ranker, WorkerCounters } from '../worker.ts';
 import { FreeQueue } from './free-queue.ts';
 
 /** Identity of a block's whole prefix; equality of keys = equality of content. */
@@ -51,6 +51,8 @@ export interface BlockPoolOptions {
   readonly blocks: number;
   /** vLLM <= 0.27 without prefix caching: freed blocks go to the tail of the queue instead of its head. */
   readonly appendHashless: boolean;
+  /** Default lru. */
+  readonly ranker?: Ranker;
   /** Level of copies without one; default 0. */
   readonly defaultPriority?: number;
   /** Whether the tier below has a readable copy; absent = never. */
@@ -99,12 +101,20 @@ export class BlockPool {
   cached = 0;
   readonly #options: BlockPoolOptions;
   readonly #defaultPriority: number;
+  readonly #ranker: Ranker;
+  /** Hits since it was stored, and number of the store, per block. */
+  readonly #hits: Int32Array;
+  readonly #storedAt: Float64Array;
+  #stores = 0;
   #earliestMs = Number.POSITIVE_INFINITY;
   #earliestKnown = true;
 
   constructor(options: BlockPoolOptions) {
     this.#options = options;
     this.#defaultPriority = options.defaultPriority ?? 0;
+    this.#ranker = options.ranker ?? 'lru';
+    this.#hits = new Int32Array(options.blocks);
+    this.#storedAt = new Float64Array(options.blocks);
     this.blocks = options.blocks;
     this.queue = new FreeQueue(options.blocks);
     this.refs = new Int32Array(options.blocks);
@@ -140,6 +150,7 @@ export class BlockPool {
       this.refs[block]!++;
       this.garbage.delete(block);
       this.afterClaim.delete(block);
+      this.#hits[block]!++;
       this.#hit(block, nowMs);
     }
   }
@@ -223,6 +234,8 @@ export class BlockPool {
   enter(block: number, key: BlockKey, parent: BlockKey): void {
     if (this.keys[block] !== NO_KEY) throw new Error(`block pool: block ${block} holds content already`);
     this.keys[block] = key;
+    this.#hits[block] = 0;
+    this.#storedAt[block] = this.#stores++;
     this.cached++;
     const copies = this.copies.get(key);
     if (copies === undefined) this.copies.set(key, [block]);
@@ -351,21 +364,31 @@ export class BlockPool {
     return this.claims.get(block)?.victimClass ?? (this.references.has(block) ? VICTIM.reference : VICTIM.ordinary);
   }
 
-  /** First block in the order (class, level, deadline if claimed, queue order). */
+  /** First block in the order (class, level, deadline if claimed, key of the ranker, queue order). */
   #victim(): number {
     let best = this.queue.head();
-    if (this.claims.size + this.references.size + this.levels.size + this.garbage.size === 0) return best;
-    let bestRank = [Number.POSITIVE_INFINITY, 0, 0];
+    const marks = this.claims.size + this.references.size + this.levels.size + this.garbage.size;
+    if (marks === 0 && this.#ranker === 'lru') return best;
+    let bestRank = [Number.POSITIVE_INFINITY, 0, 0, 0];
+    let place = 0;
     for (let block = best; block !== 0; block = this.queue.after(block)) {
       const victimClass = this.victimClass(block);
       if (victimClass === VICTIM.garbage) return block;
       const level = this.levels.get(block)?.level ?? this.#defaultPriority;
-      const rank = [victimClass, level, this.claims.get(block)?.untilMs ?? 0];
+      const rank = [victimClass, level, this.claims.get(block)?.untilMs ?? 0, this.#key(block, place++)];
       if (!isBefore(rank, bestRank)) continue;
       best = block;
       bestRank = rank;
     }
     return best;
+  }
+
+  /** Key of the ranker; `place` = blocks before it in the queue. */
+  #key(block: number, place: number): number {
+    if (this.#ranker === 'lfu') return this.#hits[block]!;
+    if (this.#ranker === 'slru') return this.#hits[block]! >= 2 ? 1 : 0;
+    if (this.#ranker === 'fifo') return this.#storedAt[block]!;
+    return this.#ranker === 'mru' ? -place : 0;
   }
 
   /** Whether a victim should be copied below. */

@@ -125,6 +125,7 @@ export class Scheduler {
     this.pool = new BlockPool({
       blocks: config.blocks,
       defaultPriority: config.defaultPriority ?? 0,
+      ranker: config.ranker ?? 'lru',
       ...(writesBack(config) ? { noteFromPriority: config.offloadMinPriority ?? 0 } : {}),
       appendHashless: config.rules === '0.27' && !config.prefixCaching,
       ...settings.events,
