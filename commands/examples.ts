@@ -12,6 +12,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'kvcast explain kvcast-out/quickstart',
     "kvcast explain kvcast-out/quickstart --vs dynamo-kv+lru --metric 'turn.ttft.p(99)'",
     'kvcast explain kvcast-out/quickstart --session s0 --json | jq .rows',
+    'kvcast explain kvcast-out/quickstart --only-rep 0 --reporter perfetto:timeline.json',
   ],
   check: ['kvcast check quickstart agents-8'],
   schema: ['kvcast schema --resolved quickstart', 'kvcast schema --field fleet.pools.workers'],

@@ -9,6 +9,7 @@ import { readStoredRun, type StoredRun } from '../sim/experiment/plan-file.ts';
 import { resultJson } from '../sim/experiment/result-json.ts';
 import { prepareTrace } from '../sim/experiment/simulate.ts';
 import { type BoundExpression, bindMetric, boundMetric } from '../sim/measure/metric-expression.ts';
+import { TurnTimeline } from '../sim/measure/turn-timeline.ts';
 import { VERSION } from '../version.ts';
 import { interruption } from './interruption.ts';
 import { writeReports } from './reporters.ts';
@@ -49,13 +50,15 @@ export async function explain(path: string, options: ExplainOptions): Promise<vo
     reference: reference === null ? null : named(reference),
     session: options.session ?? null,
   });
+  const drawn = (options.reporter ?? []).filter((name) => /^perfetto(:|$)/.test(name));
+  const timeline = drawn.length === 0 ? undefined : new TurnTimeline();
   const stop = interruption(terminal);
   try {
     for (const replication of replications) {
       terminal.note(
         `kvcast ${VERSION} · repeating replication ${replication} of ${[subject, reference].flatMap((s) => (s === null ? [] : named(s).arm)).join(' and ')}`,
       );
-      const here = await repeat(subject, replication, expression, stop.signal);
+      const here = await repeat(subject, replication, expression, stop.signal, replication === replications[0] ? timeline : undefined);
       reducer.add(replication, here, reference === null ? null : await repeat(reference, replication, expression, stop.signal));
     }
   } finally {
@@ -67,18 +70,29 @@ export async function explain(path: string, options: ExplainOptions): Promise<vo
       ...sessionNames(document.worst.bySlowdown),
     ]);
   const json = resultJson(document);
-  writeReports(options, terminal, { text: (paint) => explainText(document, paint), json: () => json });
+  const perfetto = (): string => {
+    const { text, sampled } = timeline!.json();
+    if (sampled > 1) terminal.note(`timeline: every ${sampled}th session, to stay below 50 MB`);
+    return text;
+  };
+  writeReports(options, terminal, { text: (paint) => explainText(document, paint), json: () => json, perfetto });
 }
 
 /** Runs a side again. Throws UserError E_EXPLAIN_CHANGED unless it is the stored run. */
-async function repeat({ stored, arm }: Side, replication: number, expression: BoundExpression, signal: AbortSignal): Promise<ExplainedRun> {
+async function repeat(
+  { stored, arm }: Side,
+  replication: number,
+  expression: BoundExpression,
+  signal: AbortSignal,
+  timeline?: TurnTimeline,
+): Promise<ExplainedRun> {
   const { folder, result, plan } = stored;
   const refuseIf = (what: string, got: string, expected: string): void => {
     if (got !== expected) refuseChanged(folder, what, got, expected, result.reproduce);
   };
   refuseIf('version of kvcast', VERSION, result.kvcastVersion);
   refuseIf('digest of the trace', (await prepareTrace(plan)).header.source.digest, result.workload.traceDigest);
-  const run = await explainRun(plan, await prepareTrace(plan, replication), arm, replication, expression, signal);
+  const run = await explainRun(plan, await prepareTrace(plan, replication), arm, replication, expression, signal, timeline);
   refuseIf(`run hash of ${plan.arms[arm]!.name}, replication ${replication}`, run.runHash, result.arms[arm]!.runHashes[replication]!);
   return run;
 }

@@ -66,7 +66,7 @@ export function createProgram(): Command {
     .option('--metric <EXPR>', 'mean or quantile of turn.ttft or turn.e2e', 'turn.ttft.mean')
     .option('--session <ID>', 'list the turns of a session, such as s12')
     .option('--only-rep <N>', 'one replication', integer('--only-rep'))
-    .option('--reporter <name[:file]>', 'text or json, repeatable', collect)
+    .option('--reporter <name[:file]>', 'text, json or perfetto (timeline of the first replication), repeatable', collect)
     .action(async (result, options) => {
       await (await import('./explain.ts')).explain(result, options);
     });

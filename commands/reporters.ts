@@ -8,6 +8,8 @@ import type { OutputOptions } from './terminal.ts';
 export interface Renderings {
   text(paint: Paint): string;
   json(): string;
+  /** Chrome trace events; absent = the command draws no timeline. */
+  perfetto?(): string;
 }
 
 /** Prints every asked rendering; text when nothing is asked. Files are written whole or not at all. Throws UserError E_USAGE, E_OUTPUT. */
@@ -27,14 +29,22 @@ export function writeReports(
     });
   for (const reporter of asked.length === 0 ? ['text'] : asked) {
     const [name, file] = split(reporter);
-    if (name !== 'text' && name !== 'json')
-      throw new UserError({ severity: 'error', code: 'E_USAGE', message: `got reporter ${name}, expected text or json` });
-    if (file === undefined) terminal.result(name === 'text' ? renderings.text(terminal.paint) : renderings.json());
+    const render = renderer(name, renderings);
+    if (file === undefined) terminal.result(render(terminal.paint));
     else {
-      writeWhole(file, name === 'text' ? renderings.text(noPaint) : renderings.json());
+      writeWhole(file, render(noPaint));
       terminal.note(`wrote ${file}`);
     }
   }
+}
+
+/** Throws UserError E_USAGE for a name that the command does not have. */
+function renderer(name: string, renderings: Renderings): (paint: Paint) => string {
+  if (name === 'text') return (paint) => renderings.text(paint);
+  if (name === 'json') return () => renderings.json();
+  if (name === 'perfetto' && renderings.perfetto !== undefined) return () => renderings.perfetto!();
+  const known = renderings.perfetto === undefined ? 'text or json' : 'text, json or perfetto';
+  throw new UserError({ severity: 'error', code: 'E_USAGE', message: `got reporter ${name}, expected ${known}` });
 }
 
 function split(reporter: string): [string, string | undefined] {

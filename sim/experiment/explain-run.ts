@@ -11,6 +11,7 @@ import { itemFilter, sessionValueOf, turnValueOf } from '../measure/item-values.
 import type { BoundExpression } from '../measure/metric-expression.ts';
 import type { TokenSources } from '../measure/token-sources.ts';
 import { componentsOf, TurnPartition } from '../measure/turn-partition.ts';
+import type { TurnTimeline } from '../measure/turn-timeline.ts';
 import type { Item } from '../measure/waterfall.ts';
 import { materialiseWorkload } from '../workload/materialise.ts';
 import { measuresOf } from './measure-run.ts';
@@ -55,8 +56,9 @@ export async function explainRun(
   replication: number,
   expression: BoundExpression,
   signal?: AbortSignal,
+  timeline?: TurnTimeline,
 ): Promise<ExplainedRun> {
-  const { cluster, partition } = observedCluster(plan, trace, arm, replication);
+  const { cluster, partition } = observedCluster(plan, trace, arm, replication, timeline);
   while (cluster.step(EVENTS_PER_LOOK)) {
     await new Promise((resolve) => setImmediate(resolve));
     if (signal?.aborted === true) throw new NothingCompleteError('nothing was explained');
@@ -65,10 +67,11 @@ export async function explainRun(
 }
 
 /** A cluster with an observer at its workers and at the door of its control plane. */
-export function observedCluster(plan: RunPlan, trace: Trace, arm: number, replication: number) {
+export function observedCluster(plan: RunPlan, trace: Trace, arm: number, replication: number, timeline?: TurnTimeline) {
   const workload = materialiseWorkload(trace, plan.workload, plan.seed, replication);
   const spec = clusterSpec(plan, plan.arms[arm]!, workload, replication, null);
-  const partition = new TurnPartition(spec.fleet.workers.map((w) => ({ timer: w.createTimer(), requestMs: w.requestMs })));
+  const workers = spec.fleet.workers.map((w) => ({ timer: w.createTimer(), requestMs: w.requestMs }));
+  const partition = new TurnPartition(workers, timeline);
   const cluster = new Cluster({
     ...spec,
     fleet: { ...spec.fleet, observer: partition },

@@ -15,6 +15,7 @@ import { type ObservedStep, type StepObserver, WAIT, type WaitReason } from '../
 import { createStepBatch, type StepTimer } from '../engine/step-timer.ts';
 import type { EndStatus, WorkerSink } from '../engine/worker.ts';
 import { type Chunk, COMPONENTS, type Component, componentIndex, divideChunk, type LabelSpan } from './turn-components.ts';
+import type { TurnSpan, TurnTimeline } from './turn-timeline.ts';
 
 /** What the partition has to know of a worker. */
 export interface ObservedWorker {
@@ -103,10 +104,13 @@ export class TurnPartition implements StepObserver {
   readonly #arrivals = new Map<number, { readonly turn: string; readonly number: number; readonly tMs: number }>();
   readonly #live = new Map<number, Live>();
   readonly #queues: Queue[];
+  readonly #timeline: Pick<TurnTimeline, 'add'> | undefined;
   readonly #batch = createStepBatch();
 
-  constructor(workers: readonly ObservedWorker[]) {
+  /** `timeline` receives every slice of the life of every turn; absent = nobody draws it. */
+  constructor(workers: readonly ObservedWorker[], timeline?: Pick<TurnTimeline, 'add'>) {
     this.#workers = workers;
+    this.#timeline = timeline;
     this.#queues = workers.map(() => ({ reason: WAIT.step, waiting: new Set(), fresh: [], foreseen: [] }));
   }
 
@@ -133,6 +137,8 @@ export class TurnPartition implements StepObserver {
       ...{ promptTokens: 0, outputFrom: 0, decodeMs: Number.NaN },
     };
     this.#live.set(id, live);
+    this.#draw(live, 'gatewayQueue', arrivalMs, tMs - requestMs);
+    this.#draw(live, 'ingress', tMs - requestMs, tMs);
     this.#enqueue(live, tMs);
   }
 
@@ -218,6 +224,7 @@ export class TurnPartition implements StepObserver {
       const tokens = step.tokens[i]!;
       live.chunks.push({ from, tokens, ownMs, pairMs: this.#pairMs(worker, from, tokens, ownMs), isAgain: live.isAgain });
       live.sinceMs = endMs;
+      this.#draw(live, 'prefill', startMs, endMs, { lane: i, tokens, from });
       if (!step.samples[i]) continue;
       const known = from + tokens - live.promptTokens;
       this.#countDecoded(live, known);
@@ -392,12 +399,18 @@ export class TurnPartition implements StepObserver {
 
   #closeDecode(live: Live, tMs: number): void {
     live.decodeMs = tMs - live.sinceMs;
+    this.#draw(live, 'decode', live.sinceMs, tMs);
     live.sinceMs = tMs;
+  }
+
+  #draw({ turn, worker }: Live, component: string, fromMs: number, toMs: number, chunk?: TurnSpan['chunk']): void {
+    this.#timeline?.add({ turn, worker, component, fromMs, toMs, ...(chunk === undefined ? {} : { chunk }) });
   }
 
   /** Books [since, tMs) under a component. */
   #add(live: Live, component: number, tMs: number): void {
     live.values[component]! += tMs - live.sinceMs;
+    this.#draw(live, COMPONENTS[component]!, live.sinceMs, tMs);
     live.sinceMs = tMs;
   }
 }
