@@ -92,7 +92,8 @@ async function repeat(
   };
   refuseIf('version of kvcast', VERSION, result.kvcastVersion);
   refuseIf('digest of the trace', (await prepareTrace(plan)).header.source.digest, result.workload.traceDigest);
-  const run = await explainRun(plan, await prepareTrace(plan, replication), arm, replication, expression, signal, timeline);
+  const number = plan.firstReplication + replication;
+  const run = await explainRun(plan, await prepareTrace(plan, number), arm, number, expression, signal, timeline);
   refuseIf(`run hash of ${plan.arms[arm]!.name}, replication ${replication}`, run.runHash, result.arms[arm]!.runHashes[replication]!);
   return run;
 }

@@ -1,5 +1,6 @@
 /** trace synthesize: sessions drawn from the fitted distributions, written as a trace, and how near they come to what they were fitted on. */
 import { UserError } from '../control/user-error.ts';
+import { wrap } from '../reports/text/table.ts';
 import { alignColumns } from '../scenarios/command-output.ts';
 import { parseScalar } from '../scenarios/scalars.ts';
 import { didYouMean } from '../scenarios/spelling.ts';
@@ -73,7 +74,8 @@ export function acceptanceText(rows: readonly AcceptanceRow[], sessions: number,
     : asFitted
       ? `Ranges are judged from ${JUDGED_FROM.toLocaleString('en-US')} sessions on.`
       : 'Not judged: the options differ from those of the fit.';
-  return `${table.join('\n')}\n\n${judged}\nKnown misfit: ${KNOWN_MISFIT}.\n`;
+  const notes = [judged, `Known misfit: ${KNOWN_MISFIT}.`].flatMap((note) => wrap(note, 100));
+  return `${table.join('\n')}\n\n${notes.join('\n')}\n`;
 }
 
 function number(x: number): string {

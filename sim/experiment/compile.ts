@@ -51,6 +51,7 @@ export function compilePlan(input: CompileInput, extraExprs: readonly string[] =
     key: input.pointId,
     name: base.name,
     seed: base.seed,
+    firstReplication: 0,
     trace: sourcePlan(workload),
     contextLimitPlace: input.place('fleet.contextLimit'),
     workload: workloadOptions(base),

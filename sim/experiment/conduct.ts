@@ -15,7 +15,7 @@ export interface ReplicationRule {
   readonly until: number | null;
 }
 
-/** What was run. `results[arm][replication]`. */
+/** What was run. `results[arm][replication - first replication of the plan]`. */
 export interface Conducted {
   readonly results: readonly (readonly JobResult[])[];
   readonly replications: number;
@@ -46,6 +46,7 @@ const POLL_MS = 100;
 export async function conduct(plan: RunPlan, rule: ReplicationRule, executor: Executor, hooks: ConductHooks): Promise<Conducted> {
   const started = performance.now();
   const arms = plan.arms.length;
+  const first = plan.firstReplication;
   const results: JobResult[][] = plan.arms.map(() => []);
   const board = JobBoard.create(arms * rule.max);
   const cancel = (): void => board.cancel();
@@ -70,8 +71,8 @@ export async function conduct(plan: RunPlan, rule: ReplicationRule, executor: Ex
     rule.until === null || rule.min === rule.max ? (rule.min === rule.max && rule.until !== null ? 'max' : 'fixed') : 'max';
   try {
     while (complete < target) {
-      await executor.run(plan, jobsOf(arms, complete, target), board, complete * arms, (job, result) => {
-        results[job.arm]![job.replication] = result;
+      await executor.run(plan, jobsOf(arms, first + complete, first + target), board, complete * arms, (job, result) => {
+        results[job.arm]![job.replication - first] = result;
         doneJobs++;
         hooks.onJob(plan.arms[job.arm]!.name, result);
         report();

@@ -25,6 +25,8 @@ export class LocalExecutor implements Executor {
   ): Promise<void> {
     try {
       for (const [i, job] of jobs.entries()) {
+        // Short jobs give way to signals between them.
+        await new Promise((resolve) => setImmediate(resolve));
         if (board.cancelled) return;
         try {
           const trace = await prepareTrace(plan, job.replication);

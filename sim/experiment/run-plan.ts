@@ -92,6 +92,8 @@ export interface RunPlan {
   readonly key: string;
   readonly name: string;
   readonly seed: number;
+  /** Number of the first replication; above 0 where one was asked for alone. */
+  readonly firstReplication: number;
   readonly trace: SourcePlan;
   /** Where fleet.contextLimit was written, for the error that only the trace can show. */
   readonly contextLimitPlace: { readonly file?: string; readonly line?: number; readonly column?: number };

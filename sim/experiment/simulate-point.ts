@@ -70,7 +70,7 @@ export function defaultJobs(): number {
 
 /** Runs one point. Throws UserError for input problems, NothingCompleteError when interrupted too early. */
 export async function simulatePoint(loaded: LoadedScenario, options: PointOptions): Promise<PointOutcome> {
-  const compiled = planOf(loaded, options);
+  const compiled = { ...planOf(loaded, options), firstReplication: options.onlyReplication ?? 0 };
   const plan = options.amend?.(compiled) ?? compiled;
   const store = options.out === null ? null : new ResultStore(options.out, options.force);
   const trace = await prepareTrace(plan);
@@ -120,7 +120,7 @@ export async function simulatePoint(loaded: LoadedScenario, options: PointOption
     traceDigest: trace.header.source.digest,
     gapCap: Number.isFinite(plan.workload.gapCapMs) ? formatDuration(plan.workload.gapCapMs) : 'none',
     inert: [...loadedInert(loaded), ...unexercised(loaded, plan, conducted)],
-    incomplete: incomplete.filter((job) => job.replication < conducted.replications),
+    incomplete: incomplete.filter((job) => job.replication - plan.firstReplication < conducted.replications),
     reproduce: options.reproduce,
     level: 0.95,
   });

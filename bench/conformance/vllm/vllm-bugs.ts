@@ -160,14 +160,14 @@ export const VLLM_BUGS: readonly SeededBug[] = [
     {
       id: 'removed-with-last-duplicate',
       breaks: 'the removal of a copy is told only for the last one',
-      from: 'this.#options.removed(key);',
-      to: 'if (copies.length === 0) this.#options.removed(key);',
+      from: 'this.#endMarks(block);\n    this.#options.removed(key, reason);',
+      to: 'this.#endMarks(block);\n    if (copies.length === 0) this.#options.removed(key, reason);',
     },
     {
       id: 'eviction-keeps-content',
       breaks: 'evictions are not told',
-      from: 'this.#forget(block);\n        this.#options.totals.hbmEvictedBlocks++;',
-      to: 'const { removed } = this.#options;\nthis.#options.removed = () => {};\nthis.#forget(block);\nthis.#options.removed = removed;',
+      from: 'this.#forget(block, this.#evictionReason(block));\n        this.#options.totals.hbmEvictedBlocks++;',
+      to: 'const { removed } = this.#options;\nthis.#options.removed = () => {};\nthis.#forget(block, this.#evictionReason(block));\nthis.#options.removed = removed;',
     },
   ]),
   ...inFile(QUEUE, 'm', [
@@ -221,8 +221,8 @@ export const VLLM_BUGS: readonly SeededBug[] = [
     {
       id: 'jump-removed-from-the-front',
       breaks: 'a partial eviction of the jumping engine tells the wrong blocks',
-      from: 'this.outbox.removed(0, branch, low, to);',
-      to: 'this.outbox.removed(0, branch, from, from + to - low);',
+      from: 'this.outbox.removed(0, branch, low, to, reason);',
+      to: 'this.outbox.removed(0, branch, from, from + to - low, reason);',
       family: 'd, jumping',
     },
   ]),
@@ -230,7 +230,7 @@ export const VLLM_BUGS: readonly SeededBug[] = [
     {
       id: 'jump-over-the-shortage',
       breaks: 'a run goes on after the blocks are used up',
-      from: 'if (steps > 1) steps = 1 + decode.stepsWithNeed(pool.free, steps - 1);',
+      from: 'if (steps > 1) steps = 1 + decode.stepsWithNeed(pool.victims === null ? pool.free : pool.hashless, steps - 1);',
       to: '',
     },
   ]),
