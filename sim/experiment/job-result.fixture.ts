@@ -8,6 +8,7 @@ export function handPlan(arms: readonly string[], exprs: readonly string[] = ['s
   return {
     key: 'k'.repeat(64),
     name: 'by-hand',
+    firstReplication: 0,
     seed: 42,
     workload: {
       pauses: 'debiased',
