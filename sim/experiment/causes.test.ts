@@ -1,11 +1,12 @@
 /** Causes of misses in whole runs: each mechanism produces its cause, and without it the cause is gone. Every run is checked in full. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { loadScenario } from '../../scenarios/load-scenario.ts';
 import type { ClusterRun } from '../cluster/cluster-spec.ts';
 import { rollUpOf } from '../measure/causes.ts';
+import { HAND_HEADER, handScenario, writeHandTrace } from './hand-run.fixture.ts';
 import { planOf } from './plan-of.ts';
 import { policyCatalogue } from './policy-catalogue.ts';
 import { prepareTrace, startJob } from './simulate.ts';
@@ -13,36 +14,7 @@ import { prepareTrace, startJob } from './simulate.ts';
 const folder = mkdtempSync(join(tmpdir(), 'kvcast-causes-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const HEADER = {
-  kvcast: 'trace',
-  version: 1,
-  blockTokens: 64,
-  idScope: 'session',
-  partialTail: 'none',
-  source: { format: 'kvcast', digest: 'sha256:00' },
-  interpretation: { pauseRule: 'none', apiEstimate: 'none', subAgentRule: 'none', chains: 'off', quantumMs: 1 },
-};
-
-const SCENARIO = `
-kvcast: 1
-name: causes
-kind: terminating
-workload:
-  trace: {use: FILE, pauses: recorded}
-  resample: none
-  arrivals: {mode: recorded}
-fleet:
-  model: qwen3-235b-a22b-fp8@1
-  contextLimit: 5k
-  pools:
-    - name: one
-      gpu: h100-sxm@1
-      workers: 1
-      engine: {use: vllm@1, with: {blockSize: 64, kvBlocks: 4000, maxBatchedTokens: 2048, requestDelay: 5ms}}
-      timer: {use: fixed@1, with: {stepMs: 10}}
-control: {router: round-robin@1, retention: lru@1, signals: {netDelay: 1ms, indexAge: 2ms}}
-run: {replications: 1}
-`;
+const SCENARIO = { name: 'causes', contextLimit: '5k', maxBatchedTokens: 2048 };
 
 interface TurnOf {
   readonly blocks: number;
@@ -66,15 +38,15 @@ function session(id: string, arrivalMs: number, turns: readonly TurnOf[]): objec
   return { id, arrivalMs, agents: [{ id: 'root', model: 'm', requests }] };
 }
 
-function traceOf(name: string, sessions: readonly object[], header: object = HEADER): string {
+function traceOf(name: string, sessions: readonly object[], header: object = HAND_HEADER): string {
   const file = join(folder, `${name}.kvtrace.jsonl`);
-  writeFileSync(file, `${[header, ...sessions].map((line) => JSON.stringify(line)).join('\n')}\n`);
+  writeHandTrace(file, sessions, header);
   return file;
 }
 
 /** Runs and checks the identity of every turn. */
 async function simulate(file: string, sets: readonly string[] = []): Promise<ClusterRun> {
-  const loaded = await loadScenario({ text: SCENARIO.replace('FILE', file), name: 'causes' }, { sets, policies: policyCatalogue() });
+  const loaded = await loadScenario({ text: handScenario(file, SCENARIO), name: 'causes' }, { sets, policies: policyCatalogue() });
   const plan = planOf(loaded, { metrics: ['turn.e2e.mean'] });
   const job = startJob(plan, await prepareTrace(plan), { arm: 0, replication: 0 });
   while (job.step(1000));
@@ -176,7 +148,7 @@ describe('a mechanism produces its cause, and only that', () => {
   });
 
   it('siblings at once on two workers: in flight; one after the other: elsewhere', async () => {
-    const file = { ...HEADER, idScope: 'file' };
+    const file = { ...HAND_HEADER, idScope: 'file' };
     const prompt = [{ blocks: 200, out: 2 }];
     const atOnce = traceOf('siblings', [session('a', 0, prompt), session('b', 15, prompt)], file);
     const inFlight = await simulate(atOnce, [one('workers=2'), 'fleet.contextLimit=20k']);
@@ -189,7 +161,7 @@ describe('a mechanism produces its cause, and only that', () => {
   it('another session that needs what a session left: shared', async () => {
     const others = Array.from({ length: 4 }, (_, i) => session(`o${i}`, 300 + 200 * i, [{ blocks: 40, first: 1000 * (i + 1) }]));
     const twice = [session('a', 0, [{ blocks: 40 }]), ...others, session('b', 3000, [{ blocks: 40 }])];
-    const run = await simulate(traceOf('shared', twice, { ...HEADER, idScope: 'file' }), [one('engine.with.kvBlocks=100')]);
+    const run = await simulate(traceOf('shared', twice, { ...HAND_HEADER, idScope: 'file' }), [one('engine.with.kvBlocks=100')]);
     expect(avoidableOf(run)).toEqual(['evicted_shared']);
   });
 
@@ -222,7 +194,7 @@ describe('whole runs under stress', () => {
       [1, 2, 3, 4, 5].map((k) => ({ blocks: 8 * k + s, first: 1 + 1000 * (s % 3), out: 20 + 3 * s, pauseMs: 40 * s })),
     ),
   );
-  const shared = traceOf('many-shared', contents, { ...HEADER, idScope: 'file' });
+  const shared = traceOf('many-shared', contents, { ...HAND_HEADER, idScope: 'file' });
 
   const settings: readonly (readonly [string, string, readonly string[]])[] = [
     ['little memory', file, [one('workers=3'), one('engine.with.kvBlocks=130')]],

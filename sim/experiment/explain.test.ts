@@ -1,5 +1,5 @@
 /** Injected changes shift the component and the cause that they should, in whole runs small enough to know the answer. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -10,6 +10,7 @@ import { boundMetric } from '../measure/metric-expression.ts';
 import { ExplainReducer } from './explain-reduce.ts';
 import type { ExplainResult } from './explain-result.ts';
 import { type ExplainedRun, explainRun } from './explain-run.ts';
+import { handScenario, writeHandTrace } from './hand-run.fixture.ts';
 import { planFromText, planText } from './plan-file.ts';
 import { planOf } from './plan-of.ts';
 import { policyCatalogue } from './policy-catalogue.ts';
@@ -20,36 +21,7 @@ import { prepareTrace, startJob } from './simulate.ts';
 const folder = mkdtempSync(join(tmpdir(), 'kvcast-explain-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const HEADER = {
-  kvcast: 'trace',
-  version: 1,
-  blockTokens: 64,
-  idScope: 'session',
-  partialTail: 'none',
-  source: { format: 'kvcast', digest: 'sha256:00' },
-  interpretation: { pauseRule: 'none', apiEstimate: 'none', subAgentRule: 'none', chains: 'off', quantumMs: 1 },
-};
-
-const SCENARIO = `
-kvcast: 1
-name: explain
-kind: terminating
-workload:
-  trace: {use: FILE, pauses: recorded}
-  resample: none
-  arrivals: {mode: recorded}
-fleet:
-  model: qwen3-235b-a22b-fp8@1
-  contextLimit: 20k
-  pools:
-    - name: one
-      gpu: h100-sxm@1
-      workers: 1
-      engine: {use: vllm@1, with: {blockSize: 64, kvBlocks: 4000, maxBatchedTokens: 2048, requestDelay: 5ms}}
-      timer: {use: polynomial@1}
-control: {router: round-robin@1, retention: lru@1, signals: {netDelay: 1ms, indexAge: 2ms}}
-run: {replications: 1}
-`;
+const SCENARIO = { name: 'explain', contextLimit: '20k', maxBatchedTokens: 2048, timer: '{use: polynomial@1}' };
 
 /** Sessions whose prompts grow by two blocks a turn, one after another. */
 function traceOf(name: string, sessions: readonly { at: number; blocks: number; turns: number; pauseMs: number }[]): string {
@@ -72,12 +44,12 @@ function traceOf(name: string, sessions: readonly { at: number; blocks: number; 
       },
     ],
   }));
-  writeFileSync(file, `${[HEADER, ...lines].map((line) => JSON.stringify(line)).join('\n')}\n`);
+  writeHandTrace(file, lines);
   return file;
 }
 
 async function planWith(file: string, sets: readonly string[]): Promise<RunPlan> {
-  const loaded = await loadScenario({ text: SCENARIO.replace('FILE', file), name: 'explain' }, { sets, policies: policyCatalogue() });
+  const loaded = await loadScenario({ text: handScenario(file, SCENARIO), name: 'explain' }, { sets, policies: policyCatalogue() });
   return planOf(loaded, { metrics: [] });
 }
 

@@ -1,11 +1,12 @@
 /** Whole runs small enough to check by hand: one worker, constant step time, a trace written on the spot. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { replayLog } from '../../control/decision-log.ts';
 import { fnv1a32 } from '../../control/router/keyed-draw.ts';
 import { loadScenario } from '../../scenarios/load-scenario.ts';
+import { handScenario, writeHandTrace } from './hand-run.fixture.ts';
 import { planOf } from './plan-of.ts';
 import { buildPlane } from './policies.ts';
 import { policyCatalogue } from './policy-catalogue.ts';
@@ -14,19 +15,9 @@ import { clusterSpec, prepareTrace, startJob } from './simulate.ts';
 const folder = mkdtempSync(join(tmpdir(), 'kvcast-whole-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const HEADER = {
-  kvcast: 'trace',
-  version: 1,
-  blockTokens: 64,
-  idScope: 'session',
-  partialTail: 'none',
-  source: { format: 'kvcast', digest: 'sha256:00' },
-  interpretation: { pauseRule: 'none', apiEstimate: 'none', subAgentRule: 'none', chains: 'off', quantumMs: 1 },
-};
-
 function traceFile(name: string, sessions: readonly object[]): string {
   const file = join(folder, name);
-  writeFileSync(file, `${[HEADER, ...sessions].map((line) => JSON.stringify(line)).join('\n')}\n`);
+  writeHandTrace(file, sessions);
   return file;
 }
 
@@ -34,29 +25,10 @@ function turn(startMs: number, tokens: number, blocks: number, out: number, more
   return { startMs, in: tokens, out, runs: [[1, blocks]], stop: 'tool', ...more };
 }
 
-const SCENARIO = `
-kvcast: 1
-name: by-hand
-kind: terminating
-workload:
-  trace: {use: FILE, pauses: recorded}
-  resample: none
-  arrivals: {mode: recorded}
-fleet:
-  model: qwen3-235b-a22b-fp8@1
-  contextLimit: 200k
-  pools:
-    - name: one
-      gpu: h100-sxm@1
-      workers: 1
-      engine: {use: vllm@1, with: {blockSize: 64, kvBlocks: 4000, maxBatchedTokens: 1024, requestDelay: 5ms}}
-      timer: {use: fixed@1, with: {stepMs: 10}}
-control: {router: round-robin@1, retention: lru@1, signals: {netDelay: 1ms, indexAge: 2ms}}
-run: {replications: 1}
-`;
+const SCENARIO = { name: 'by-hand', contextLimit: '200k', maxBatchedTokens: 1024 };
 
 async function simulate(file: string, sets: readonly string[] = []) {
-  const loaded = await loadScenario({ text: SCENARIO.replace('FILE', file), name: 'by-hand' }, { sets, policies: policyCatalogue() });
+  const loaded = await loadScenario({ text: handScenario(file, SCENARIO), name: 'by-hand' }, { sets, policies: policyCatalogue() });
   const plan = planOf(loaded, {
     metrics: ['turn.e2e.mean', 'turn.itl.mean', 'turn.queue.mean', 'session.completion.mean', 'engine.preemptions'],
   });

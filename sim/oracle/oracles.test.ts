@@ -35,48 +35,34 @@ describe('the worked example of O1', () => {
   });
 });
 
+/** Two requests for the first branch of a star, on a worker with room for `blocks`. */
+function twice({ table, children }: ReturnType<typeof star>, script: Parameters<typeof fixtureRecords>[2], blocks: number) {
+  const request = { branch: children[0]!, depth: 2 };
+  return reuseIntervals(fixtureRecords(table, [request, request], script, [blocks]), 0, 0);
+}
+
 describe('what counts as kept', () => {
   it('blocks of a running request are hits for everybody and need no room', () => {
-    const { table, children } = star();
     const script = [
       { kind: SERVED.admitted, request: 0, tMs: 0 },
       { kind: SERVED.admitted, request: 1, tMs: 1 },
       { kind: SERVED.finished, request: 0, tMs: 2 },
       { kind: SERVED.finished, request: 1, tMs: 3 },
     ];
-    const intervals = reuseIntervals(
-      fixtureRecords(
-        table,
-        [0, 0].map((i) => ({ branch: children[i]!, depth: 2 })),
-        script,
-        [4],
-      ),
-      0,
-      0,
-    );
+    const intervals = twice(star(), script, 4);
     expect([intervals.heldBlocks, intervals.blocks.length]).toEqual([2, 0]);
     // Each holds one block from its admission; the first holds all its three at its end, of which the second holds one too.
     expect([...intervals.capAfter]).toEqual([3, 3, 3, 4]);
     expect([...intervals.capBefore]).toEqual([Infinity, Infinity, 1, 1]);
   });
   it('a crash takes everything', () => {
-    const { table, children } = star();
     const script = [
       { kind: SERVED.admitted, request: 0, tMs: 0 },
       { kind: SERVED.lost, request: 0, tMs: 1 },
       { kind: SERVED.admitted, request: 1, tMs: 2 },
       { kind: SERVED.finished, request: 1, tMs: 3 },
     ];
-    const intervals = reuseIntervals(
-      fixtureRecords(
-        table,
-        [0, 0].map((i) => ({ branch: children[i]!, depth: 2 })),
-        script,
-        [9],
-      ),
-      0,
-      0,
-    );
+    const intervals = twice(star(), script, 9);
     expect(new BeladyOracle(intervals).hitBlocks).toBe(0);
     expect(new InfiniteOracle(intervals).hitBlocks).toBe(2);
   });
