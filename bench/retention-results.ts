@@ -4,13 +4,14 @@
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadScenario } from '../scenarios/load-scenario.ts';
+import { type LoadedScenario, loadScenario } from '../scenarios/load-scenario.ts';
 import { findPackageRoot } from '../scenarios/presets.ts';
 import type { BoundArm, BoundResult, Estimate } from '../sim/experiment/bound-result.ts';
+import { planOf } from '../sim/experiment/plan-of.ts';
 import { policyCatalogue } from '../sim/experiment/policy-catalogue.ts';
 import type { MetricRow, Result } from '../sim/experiment/result.ts';
-import { prepareTrace, RECORD_SERVICE } from '../sim/experiment/simulate.ts';
-import { simulatePoint } from '../sim/experiment/simulate-point.ts';
+import { prepareTrace, recordingService } from '../sim/experiment/simulate.ts';
+import { type PointOutcome, simulatePoint } from '../sim/experiment/simulate-point.ts';
 import { reduceBound } from '../sim/oracle/reduce-bound.ts';
 import { estimatedApiMs } from '../sim/workload/pauses.ts';
 import { pauseOf, type Trace } from '../traces/columns.ts';
@@ -54,21 +55,21 @@ export function meanContextTokens(trace: Trace, limit: number): number {
 /** Simulates and writes; `reps` replications per arm, those of the scenario if undefined. */
 export async function retentionResults(reps: number | undefined, onPoint: (line: string) => void): Promise<string> {
   const root = findPackageRoot();
+  const plan = planOf(await load(root, [], reps), { metrics: METRICS });
+  const trace = await prepareTrace(plan);
+  const contextTokens = meanContextTokens(trace, plan.workload.contextLimit);
+  const capacityTokens = plan.arms[0]!.pools.reduce((sum, p) => sum + p.workers * (p.hbmTokens + p.hostTokens), 0);
   const pressures: Pressure[] = [];
   for (const pressure of PRESSURES) {
-    const sized = await load(root, [], reps);
-    const { plan } = sized;
-    const contextTokens = meanContextTokens(await prepareTrace(plan), plan.workload.contextLimit);
-    const capacityTokens = plan.arms[0]!.pools.reduce((sum, p) => sum + p.workers * (p.hbmTokens + p.hostTokens), 0);
     const sessions = Math.round((pressure * capacityTokens) / contextTokens);
-    const { outcome } = await load(root, [`workload.arrivals.concurrency=${sessions}`], reps, true);
-    const bounds = reduceBound(outcome!.plan, outcome!.conducted, outcome!.result, {
-      trace: await prepareTrace(plan),
+    const { plan, conducted, result } = await simulate(await load(root, [`workload.arrivals.concurrency=${sessions}`], reps));
+    const bounds = reduceBound(plan, conducted, result, {
+      trace,
       unlimited: null,
       oracles: ['infinite', 'belady', 'ttl', 'router'],
       onlyArm: undefined,
     });
-    pressures.push({ pressure, sessions, capacityTokens, contextTokens, result: outcome!.result, bounds });
+    pressures.push({ pressure, sessions, capacityTokens, contextTokens, result, bounds });
     onPoint(`pressure ${pressure}: ${sessions} sessions`);
   }
   const path = join(root, 'docs/results/retention.md');
@@ -77,15 +78,15 @@ export async function retentionResults(reps: number | undefined, onPoint: (line:
   return path;
 }
 
-async function load(root: string, sets: readonly string[], reps: number | undefined, run = false) {
-  const loaded = await loadScenario(
+function load(root: string, sets: readonly string[], reps: number | undefined): Promise<LoadedScenario> {
+  return loadScenario(
     { file: SCENARIO },
     { sets, policies: policyCatalogue(), packageRoot: root, ...(reps === undefined ? {} : { reps }) },
   );
-  const { planOf } = await import('../sim/experiment/plan-of.ts');
-  const plan = planOf(loaded, { metrics: METRICS });
-  if (!run) return { plan, outcome: null };
-  const outcome = await simulatePoint(loaded, {
+}
+
+function simulate(loaded: LoadedScenario): Promise<PointOutcome> {
+  return simulatePoint(loaded, {
     command: 'compare',
     kvcastVersion: VERSION,
     force: true,
@@ -94,12 +95,11 @@ async function load(root: string, sets: readonly string[], reps: number | undefi
     timeLimitMs: null,
     signal: new AbortController().signal,
     reproduce: `kvcast bound ${SCENARIO}`,
-    amend: (plan) => ({ ...plan, record: [...plan.record, RECORD_SERVICE] }),
+    amend: recordingService,
     out: null,
     onStart: () => undefined,
     onProgress: () => undefined,
   });
-  return { plan, outcome };
 }
 
 // ---- the document -------------------------------------------------------------------------------------------------------------

@@ -6,15 +6,14 @@ import { didYouMean } from '../scenarios/spelling.ts';
 import { ORACLE_NAMES, type OracleName } from '../sim/experiment/bound-result.ts';
 import { resultJson } from '../sim/experiment/result-json.ts';
 import type { PoolPlan, RunPlan } from '../sim/experiment/run-plan.ts';
-import { prepareTrace, RECORD_SERVICE } from '../sim/experiment/simulate.ts';
+import { prepareTrace, recordingService } from '../sim/experiment/simulate.ts';
 import { type PointOutcome, simulatePoint } from '../sim/experiment/simulate-point.ts';
 import { ResultStore } from '../sim/experiment/store.ts';
 import { reduceBound } from '../sim/oracle/reduce-bound.ts';
-import { VERSION } from '../version.ts';
 import { exitOf, raiseExit } from './exit-code.ts';
 import { interruption } from './interruption.ts';
 import { writeReports } from './reporters.ts';
-import { counted, load, pointOptions, type SimulationOptions, shellWord } from './simulation.ts';
+import { load, pointOptions, type SimulationOptions, shellWord, startNote, tellFindings } from './simulation.ts';
 import { terminalOf } from './terminal.ts';
 
 /** Blocks of a worker that never forgets; the jumping engine pays for runs of blocks in use only. */
@@ -40,12 +39,8 @@ export async function bound(scenario: string, options: SimulationOptions & { rea
   try {
     outcome = await simulatePoint(loaded, {
       ...common,
-      amend: (plan) => ({ ...plan, record: [...plan.record, RECORD_SERVICE] }),
-      onStart: ({ plan, replications, threads, sessions }) => {
-        terminal.note(
-          `kvcast ${VERSION} · ${plan.name} · ${counted(plan.arms.length, 'arm')} x ${counted(replications, 'replication')} · ${counted(sessions, 'session')} each · ${counted(threads, 'thread')}`,
-        );
-      },
+      amend: recordingService,
+      onStart: startNote(terminal),
     });
     if (oracles.includes('infinite') && !outcome.result.truncated && canGrow(outcome.plan)) {
       terminal.note('the same with memory that never fills');
@@ -70,8 +65,7 @@ export async function bound(scenario: string, options: SimulationOptions & { rea
   const json = resultJson(document);
   store.write('result.json', json);
   terminal.note(`wrote ${folder}/result.json`);
-  for (const finding of result.health)
-    terminal.diagnostics([{ severity: 'warning', text: `${finding.code} ${finding.message}. ${finding.remedy}` }]);
+  tellFindings(result, terminal);
   writeReports(options, terminal, { text: (paint) => boundText(document, result, paint), json: () => json });
   raiseExit(exitOf(result, options));
 }

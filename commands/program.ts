@@ -45,11 +45,7 @@ export function createProgram(): Command {
     .action(async (scenario, options) => {
       await (await import('./simulation.ts')).sweep(scenario, options);
     });
-  simulation(
-    program
-      .command('bound <scenario>')
-      .description('Regret of every arm against oracles that know the order it was served in; no oracle is simulated.'),
-  )
+  simulation(program.command('bound <scenario>').description('Regret of every arm against oracles that know the order it was served in.'))
     .option('--oracle <LIST>', 'infinite,belady,ttl,router (default: all)')
     .option('--arm <NAME>', 'only this arm (default: all, the best by the primary metric in detail)')
     .action(async (scenario, options) => {

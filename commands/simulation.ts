@@ -85,18 +85,29 @@ async function one(command: Result['command'], scenario: string, options: Simula
     outcome = await simulatePoint(loaded, {
       ...pointOptions(command, loaded, options, stop.signal, base),
       out: options.out ?? `kvcast-out/${loaded.settings.name}`,
-      onStart: ({ plan, replications, threads, sessions }) => {
-        const arms = counted(plan.arms.length, 'arm');
-        terminal.note(
-          `kvcast ${VERSION} · ${plan.name} · ${arms} x ${counted(replications, 'replication')} · ${counted(sessions, 'session')} each · ${counted(threads, 'thread')}`,
-        );
-      },
+      onStart: startNote(terminal),
       onProgress: (facts) => terminal.progress(liveProgress(facts), plainProgress(facts), performance.now()),
     });
   } finally {
     stop.dispose();
   }
   report(outcome, command, options, terminal);
+}
+
+/** Says what is about to be simulated. */
+export function startNote(terminal: Terminal): PointOptions['onStart'] {
+  return ({ plan, replications, threads, sessions }) => {
+    const arms = counted(plan.arms.length, 'arm');
+    terminal.note(
+      `kvcast ${VERSION} · ${plan.name} · ${arms} x ${counted(replications, 'replication')} · ${counted(sessions, 'session')} each · ${counted(threads, 'thread')}`,
+    );
+  };
+}
+
+/** Prints the findings of a result as warnings. */
+export function tellFindings(result: Result, terminal: Terminal): void {
+  for (const finding of result.health)
+    terminal.diagnostics([{ severity: 'warning', text: `${finding.code} ${finding.message}. ${finding.remedy}` }]);
 }
 
 /** What a command's flags say about a point; the caller adds where to write and whom to tell. */
@@ -126,8 +137,7 @@ export function pointOptions(
 
 function report(outcome: PointOutcome, command: Result['command'], options: SimulationOptions, terminal: Terminal): void {
   const { result, conducted } = outcome;
-  for (const finding of result.health)
-    terminal.diagnostics([{ severity: 'warning', text: `${finding.code} ${finding.message}. ${finding.remedy}` }]);
+  tellFindings(result, terminal);
   const turns = conducted.results.flat().reduce((sum, r) => sum + r.facts.turns, 0);
   const rate = Math.round((turns / conducted.wallMs) * 1000);
   terminal.note(

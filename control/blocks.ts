@@ -11,6 +11,7 @@
  * Equality of (branch, own offset) is equality of the whole prefix up to that block, so the table is exact for chained ids.
  * Source: data-structures specification, section 2.
  */
+import { widened } from './widened.ts';
 
 /** Index of a branch in a {@link BranchTable}; -1 = the empty chain. */
 export type BranchId = number;
@@ -143,21 +144,13 @@ export class BranchTable {
   #grow(): void {
     // Half as much again: a copy of a large table lives beside the old one for a while.
     const size = Math.max(this.count, (this.parent.length * 3) >> 1);
-    this.parent = widen(this.parent, size);
-    this.attach = widen(this.attach, size);
-    this.start = widen(this.start, size);
-    this.length = widen(this.length, size);
-    const flags = new Uint8Array(size);
-    flags.set(this.flags);
-    this.flags = flags;
+    this.parent = widened(this.parent, size);
+    this.attach = widened(this.attach, size);
+    this.start = widened(this.start, size);
+    this.length = widened(this.length, size);
+    this.flags = widened(this.flags, size);
   }
 }
 
 /** Deepest path a table may hold; scratch arrays for {@link BranchTable.path} use this size. */
 export const MAX_PATH = 4096;
-
-function widen(column: Int32Array<ArrayBuffer>, size: number): Int32Array<ArrayBuffer> {
-  const wide = new Int32Array(size);
-  wide.set(column);
-  return wide;
-}

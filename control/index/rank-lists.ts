@@ -10,6 +10,7 @@
  * never walked pair by pair. Value 0 means absent. Source: data-structures specification 3.
  */
 import { grownSparse } from '../sparse-growth.ts';
+import { widened } from '../widened.ts';
 
 const HEADER = 2;
 const DENSE = -1;
@@ -211,15 +212,13 @@ export class RankLists {
   #carve(words: number): number {
     const head = this.#top;
     this.#top += words;
-    if (this.#top > this.arena.length) this.arena = widened(this.arena, this.#top);
+    if (this.#top > this.arena.length) this.arena = roomFor(this.arena, this.#top);
     return head;
   }
 }
 
-function widened(column: Int32Array<ArrayBuffer>, needed: number): Int32Array<ArrayBuffer> {
+function roomFor(column: Int32Array<ArrayBuffer>, needed: number): Int32Array<ArrayBuffer> {
   let size = column.length * 2;
   while (size < needed) size *= 2;
-  const wide = new Int32Array(size);
-  wide.set(column);
-  return wide;
+  return widened(column, size);
 }

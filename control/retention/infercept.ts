@@ -14,10 +14,8 @@ import type {
 import { discardWaste, type IterationCost, preserveWaste } from './min-waste.ts';
 import { PauseTracker } from './pause-tracker.ts';
 import { RestEstimator } from './rest-estimator.ts';
-import type { RetentionEnv } from './retention-env.ts';
+import type { Act, RetentionEnv } from './retention-env.ts';
 import { type Rest, SessionFrontiers } from './session-frontiers.ts';
-
-type Act = (action: Omit<KvAction, 'id'>) => void;
 
 /** How a paused context is treated: by least waste, always one way, or by fixed times (ablations of retention specification 8.3). */
 export const INFERCEPT_RULES = ['minWaste', 'preserve', 'discard', 'swap', 'swapFrom4s', 'discardFrom7s', 'threeWays'] as const;

@@ -18,11 +18,10 @@ import { type ExclusiveRest, HeldClaims } from './held-claims.ts';
 import { type HoldPlan, holdPlan } from './hold-plan.ts';
 import type { LeaseParameters } from './lease-parameters.ts';
 import { PauseTracker } from './pause-tracker.ts';
-import type { RetentionEnv } from './retention-env.ts';
+import type { Act, RetentionEnv } from './retention-env.ts';
 import type { SessionFrontiers } from './session-frontiers.ts';
 import { TenantBuckets } from './tenant-buckets.ts';
 
-type Act = (action: Omit<KvAction, 'id'>) => void;
 type Finished = Extract<RetentionEvent, { kind: 'finished' }>;
 
 /** What became of the claims a policy wanted. asked = sent + rejected here; every one sent is settled by its worker once. */

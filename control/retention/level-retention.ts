@@ -1,8 +1,7 @@
 import type { ActionOutcome, Blocks, KvAction, Millis, RetentionEvent, RetentionPolicy } from '../ports.ts';
 import type { LevelParameters } from './level-parameters.ts';
-import type { RetentionEnv } from './retention-env.ts';
+import type { Act, RetentionEnv } from './retention-env.ts';
 
-type Act = (action: Omit<KvAction, 'id'>) => void;
 type Finished = Extract<RetentionEvent, { kind: 'finished' }>;
 
 /** What became of the levels a policy wanted. */

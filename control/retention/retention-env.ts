@@ -1,5 +1,8 @@
 import type { BranchTable } from '../blocks.ts';
-import type { RankFacts, RankId } from '../ports.ts';
+import type { KvAction, RankFacts, RankId } from '../ports.ts';
+
+/** Sends an action to its worker; the plane numbers it. */
+export type Act = (action: Omit<KvAction, 'id'>) => void;
 
 /** What a retention policy is given besides events: shared chains, facts of ranks, and keyed draws. Never a clock. */
 export interface RetentionEnv {

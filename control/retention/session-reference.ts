@@ -9,10 +9,8 @@ import type {
   RetentionPolicy,
   SessionId,
 } from '../ports.ts';
-import type { RetentionEnv } from './retention-env.ts';
+import type { Act, RetentionEnv } from './retention-env.ts';
 import { type Rest, SessionFrontiers } from './session-frontiers.ts';
-
-type Act = (action: Omit<KvAction, 'id'>) => void;
 
 /** What was asked of workers and what they answered. */
 export interface ReferenceCounters {

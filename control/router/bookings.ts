@@ -12,6 +12,7 @@
 import { type BranchId, type BranchTable, MAX_PATH } from '../blocks.ts';
 import { RankLists } from '../index/rank-lists.ts';
 import type { AttemptId, Blocks, Millis, RankId, Tokens } from '../ports.ts';
+import { widened } from '../widened.ts';
 import { ModelledPrefill } from './modelled-prefill.ts';
 import { OutputFractions } from './output-fractions.ts';
 
@@ -150,15 +151,15 @@ export class Bookings {
     if (ranks <= room) return;
     let size = room;
     while (size < ranks) size *= 2;
-    this.prefillTokens = wider(this.prefillTokens, size);
-    this.activeBlocks = wider(this.activeBlocks, size);
-    this.inflight = wider(this.inflight, size);
-    this.processed = wider(this.processed, size);
-    this.sinceScrapeTokens = wider(this.sinceScrapeTokens, size);
-    this.#distinct = wider(this.#distinct, size);
-    this.#checkedMs = wider(this.#checkedMs, size).fill(Number.NEGATIVE_INFINITY, room);
-    this.#oldest = widerInt(this.#oldest, size).fill(-1, room);
-    this.#youngest = widerInt(this.#youngest, size).fill(-1, room);
+    this.prefillTokens = widened(this.prefillTokens, size);
+    this.activeBlocks = widened(this.activeBlocks, size);
+    this.inflight = widened(this.inflight, size);
+    this.processed = widened(this.processed, size);
+    this.sinceScrapeTokens = widened(this.sinceScrapeTokens, size);
+    this.#distinct = widened(this.#distinct, size);
+    this.#checkedMs = widened(this.#checkedMs, size).fill(Number.NEGATIVE_INFINITY, room);
+    this.#oldest = widened(this.#oldest, size).fill(-1, room);
+    this.#youngest = widened(this.#youngest, size).fill(-1, room);
   }
 
   /** Books a request. Throws on a live attempt id. Cost O(branches on the path). */
@@ -420,9 +421,9 @@ export class Bookings {
     else {
       node = this.#nodeTop++;
       if (node === this.nodeLimit.length) {
-        this.nodeLimit = widerInt(this.nodeLimit, node * 2);
-        this.#nodeCount = widerInt(this.#nodeCount, node * 2);
-        this.#nodeNext = widerInt(this.#nodeNext, node * 2);
+        this.nodeLimit = widened(this.nodeLimit, node * 2);
+        this.#nodeCount = widened(this.#nodeCount, node * 2);
+        this.#nodeNext = widened(this.#nodeNext, node * 2);
       }
     }
     this.nodeLimit[node] = limit;
@@ -455,30 +456,18 @@ export class Bookings {
     const slot = this.#slots++;
     const size = this.#rank.length * 2;
     if (slot < this.#rank.length) return slot;
-    this.#attempt = wider(this.#attempt, size);
-    this.#rank = widerInt(this.#rank, size);
-    this.#branch = widerInt(this.#branch, size);
-    this.#depth = widerInt(this.#depth, size);
-    this.#privateBlocks = widerInt(this.#privateBlocks, size);
-    this.#prefill = wider(this.#prefill, size);
-    this.#prompt = wider(this.#prompt, size);
-    this.#osl = wider(this.#osl, size);
-    this.#outputBlocks = widerInt(this.#outputBlocks, size);
-    this.#heardMs = wider(this.#heardMs, size);
-    this.#prev = widerInt(this.#prev, size);
-    this.#next = widerInt(this.#next, size);
+    this.#attempt = widened(this.#attempt, size);
+    this.#rank = widened(this.#rank, size);
+    this.#branch = widened(this.#branch, size);
+    this.#depth = widened(this.#depth, size);
+    this.#privateBlocks = widened(this.#privateBlocks, size);
+    this.#prefill = widened(this.#prefill, size);
+    this.#prompt = widened(this.#prompt, size);
+    this.#osl = widened(this.#osl, size);
+    this.#outputBlocks = widened(this.#outputBlocks, size);
+    this.#heardMs = widened(this.#heardMs, size);
+    this.#prev = widened(this.#prev, size);
+    this.#next = widened(this.#next, size);
     return slot;
   }
-}
-
-function wider(column: Float64Array<ArrayBuffer>, size: number): Float64Array<ArrayBuffer> {
-  const wide = new Float64Array(size);
-  wide.set(column);
-  return wide;
-}
-
-function widerInt(column: Int32Array<ArrayBuffer>, size: number): Int32Array<ArrayBuffer> {
-  const wide = new Int32Array(size);
-  wide.set(column);
-  return wide;
 }

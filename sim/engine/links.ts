@@ -2,6 +2,7 @@
  * Shared links of one node: host links of its GPUs in both directions and the DRAM cap, under max-min fair sharing.
  * Source: engine specification 4.4, performance-model specification 11.
  */
+import { widened } from '../../control/widened.ts';
 
 /** Host to device. */
 export const H2D = 0;
@@ -267,15 +268,11 @@ class SharedLinks implements LinkPool {
   }
 
   #widen(): void {
-    const wider = <T extends Int32Array | Uint8Array | Float64Array>(column: T): T => {
-      const wide = new (column.constructor as new (length: number) => T)(column.length * 2);
-      wide.set(column);
-      return wide;
-    };
-    this.#linkWorker = wider(this.#linkWorker);
-    this.#linkDirection = wider(this.#linkDirection);
-    this.#linkTransfers = wider(this.#linkTransfers);
-    this.#linkShare = wider(this.#linkShare);
+    const size = this.#linkWorker.length * 2;
+    this.#linkWorker = widened(this.#linkWorker, size);
+    this.#linkDirection = widened(this.#linkDirection, size);
+    this.#linkTransfers = widened(this.#linkTransfers, size);
+    this.#linkShare = widened(this.#linkShare, size);
   }
 }
 

@@ -4,6 +4,7 @@
  * (phase-timer.ts), polynomials (polynomial-timer.ts).
  * Source: engine specification 5, performance-model specification 2 and 3.
  */
+import { widened } from '../../control/widened.ts';
 
 /** Composition of one step, in one reused object. All counts are integers. */
 export interface StepBatch {
@@ -32,6 +33,36 @@ export function createStepBatch(capacity = 64): StepBatch {
     chunkTokens: new Int32Array(capacity),
     chunkResident: new Int32Array(capacity),
   };
+}
+
+/** Empties a batch. */
+export function clearBatch(batch: StepBatch): void {
+  batch.decodeSeqs = 0;
+  batch.decodeKvTokens = 0;
+  batch.maxDecodeKvTokens = 0;
+  batch.promptTails = 0;
+  batch.promptTailKvTokens = 0;
+  batch.chunkCount = 0;
+}
+
+/** Adds an item with `tokens` >= 1 new tokens; `ofPrompt` = its first new token belongs to the prompt. */
+export function addToBatch(batch: StepBatch, tokens: number, resident: number, ofPrompt: boolean): void {
+  if (tokens === 1) {
+    batch.decodeSeqs++;
+    batch.decodeKvTokens += resident;
+    if (ofPrompt) {
+      batch.promptTails++;
+      batch.promptTailKvTokens += resident;
+    }
+    if (resident > batch.maxDecodeKvTokens) batch.maxDecodeKvTokens = resident;
+    return;
+  }
+  if (batch.chunkCount === batch.chunkTokens.length) {
+    batch.chunkTokens = widened(batch.chunkTokens, 2 * batch.chunkCount);
+    batch.chunkResident = widened(batch.chunkResident, 2 * batch.chunkCount);
+  }
+  batch.chunkTokens[batch.chunkCount] = tokens;
+  batch.chunkResident[batch.chunkCount++] = resident;
 }
 
 export interface StepTimer {

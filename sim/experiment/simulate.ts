@@ -19,7 +19,12 @@ import { buildPlane, policyFacts } from './policies.ts';
 import type { ArmPlan, PoolPlan, RunPlan } from './run-plan.ts';
 
 /** Entry of {@link RunPlan.record} that no scenario can write: what the workers served, for `kvcast bound`. */
-export const RECORD_SERVICE = 'service';
+const RECORD_SERVICE = 'service';
+
+/** The plan with that record: what oracles read. */
+export function recordingService(plan: RunPlan): RunPlan {
+  return { ...plan, record: [...plan.record, RECORD_SERVICE] };
+}
 
 const traces = new Map<string, Promise<Trace>>();
 

@@ -12,7 +12,7 @@
  * was admitted a step ahead (asynchronous scheduling): `step`. Source: experiments specification 7.1.
  */
 import { type ObservedStep, type StepObserver, WAIT, type WaitReason } from '../engine/step-observer.ts';
-import { createStepBatch, type StepTimer } from '../engine/step-timer.ts';
+import { addToBatch, clearBatch, createStepBatch, type StepTimer } from '../engine/step-timer.ts';
 import type { EndStatus, WorkerSink } from '../engine/worker.ts';
 import { type Chunk, COMPONENTS, type Component, componentIndex, divideChunk, type LabelSpan } from './turn-components.ts';
 import type { TurnSpan, TurnTimeline } from './turn-timeline.ts';
@@ -242,32 +242,16 @@ export class TurnPartition implements StepObserver {
   /** Time of item `own` of a step (-1 = none alone), with its decodes, with its other prefill items; ms without slow-down and flush. */
   #timeOf(worker: number, step: ObservedStep, own: number, decodes: boolean, others: boolean): number {
     const batch = this.#batch;
-    batch.decodeSeqs = decodes ? step.decodeSeqs : 0;
-    batch.decodeKvTokens = decodes ? step.decodeKvTokens : 0;
-    batch.maxDecodeKvTokens = decodes ? step.maxDecodeKvTokens : 0;
-    batch.promptTails = 0;
-    batch.promptTailKvTokens = 0;
-    batch.chunkCount = 0;
+    clearBatch(batch);
+    if (decodes) {
+      batch.decodeSeqs = step.decodeSeqs;
+      batch.decodeKvTokens = step.decodeKvTokens;
+      batch.maxDecodeKvTokens = step.maxDecodeKvTokens;
+    }
     for (let i = 0; i < step.id.length; i++) {
       if (i !== own && !others) continue;
-      const from = step.from[i]!;
       if (step.isDecode[i] && decodes) continue;
-      if (step.tokens[i] === 1) {
-        batch.decodeSeqs++;
-        batch.decodeKvTokens += from;
-        if (!step.isDecode[i]) {
-          batch.promptTails++;
-          batch.promptTailKvTokens += from;
-        }
-        if (from > batch.maxDecodeKvTokens) batch.maxDecodeKvTokens = from;
-        continue;
-      }
-      if (batch.chunkCount === batch.chunkTokens.length) {
-        batch.chunkTokens = doubled(batch.chunkTokens);
-        batch.chunkResident = doubled(batch.chunkResident);
-      }
-      batch.chunkTokens[batch.chunkCount] = step.tokens[i]!;
-      batch.chunkResident[batch.chunkCount++] = from;
+      addToBatch(batch, step.tokens[i]!, step.from[i]!, !step.isDecode[i]);
     }
     return this.#workers[worker]!.timer.stepMs(batch);
   }
@@ -285,14 +269,8 @@ export class TurnPartition implements StepObserver {
 
   #chunkMs(worker: number, from: number, tokens: number): number {
     const batch = this.#batch;
-    batch.decodeSeqs = 0;
-    batch.decodeKvTokens = 0;
-    batch.maxDecodeKvTokens = 0;
-    batch.promptTails = 0;
-    batch.promptTailKvTokens = 0;
-    batch.chunkCount = 1;
-    batch.chunkTokens[0] = tokens;
-    batch.chunkResident[0] = from;
+    clearBatch(batch);
+    addToBatch(batch, tokens, from, true);
     return this.#workers[worker]!.timer.stepMs(batch);
   }
 
@@ -434,10 +412,4 @@ export function componentsOf(parts: AttemptParts, spans: readonly LabelSpan[], p
 
 function partsOf(live: Live, untilMs: number): AttemptParts {
   return { untilMs, values: live.values, chunks: live.chunks, attempt: live.number, worker: live.worker };
-}
-
-function doubled(column: Int32Array): Int32Array {
-  const wide = new Int32Array(column.length * 2);
-  wide.set(column);
-  return wide;
 }

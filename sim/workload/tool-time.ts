@@ -2,7 +2,7 @@
  * Counterfactual client pauses: faster or slower tools, humans and nested agents than recorded. All arms of a run see the same change.
  * Source: trace specification 7.7.
  */
-import type { ToolSpan, Trace } from '../../traces/columns.ts';
+import { pauseOf, STOPS, type ToolSpan, type Trace } from '../../traces/columns.ts';
 import { mixture, type Stream, uniformInteger } from '../kernel/draw.ts';
 import { PAUSE } from './synthetic/generator-parameters.ts';
 import { PAUSE_KINDS } from './workload.ts';
@@ -83,7 +83,7 @@ export class PauseDraws {
   }
 }
 
-const STOP_TOOL = 0;
+const STOP_TOOL = STOPS.indexOf('tool');
 
 /** De-biased pauses after responses that asked for a tool, in the order of the trace. */
 function toolPauses(trace: Trace): Float64Array {
@@ -92,8 +92,7 @@ function toolPauses(trace: Trace): Float64Array {
   for (let a = 0; a < trace.agentCount; a++) {
     for (let r = agent.requestFrom[a]! + 1; r < agent.requestFrom[a + 1]!; r++) {
       if (request.stop[r - 1] !== STOP_TOOL) continue;
-      const debiased = request.debiasedMs[r]!;
-      const pause = Number.isNaN(debiased) ? request.pauseMs[r]! : debiased;
+      const pause = pauseOf(trace, r, 'debiased');
       if (!Number.isNaN(pause)) found.push(pause);
     }
   }

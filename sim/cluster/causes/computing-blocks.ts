@@ -5,6 +5,7 @@
  */
 import { BRANCH_PRIVATE, type BranchId, type BranchTable } from '../../../control/blocks.ts';
 import { grownSparse } from '../../../control/sparse-growth.ts';
+import { widened } from '../../../control/widened.ts';
 
 /** No entry: entry 0 is never used, so that columns by branch are mostly zero. */
 const NONE = 0;
@@ -114,16 +115,11 @@ export class ComputingBlocks {
 
   #grow(): void {
     const size = this.#branch.length * 2;
-    const wide = (column: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> => {
-      const copy = new Int32Array(size);
-      copy.set(column);
-      return copy;
-    };
-    this.#branch = wide(this.#branch);
-    this.#rank = wide(this.#rank);
-    this.#done = wide(this.#done);
-    this.#to = wide(this.#to);
-    this.#next = wide(this.#next);
-    this.#nextOfRequest = wide(this.#nextOfRequest);
+    this.#branch = widened(this.#branch, size);
+    this.#rank = widened(this.#rank, size);
+    this.#done = widened(this.#done, size);
+    this.#to = widened(this.#to, size);
+    this.#next = widened(this.#next, size);
+    this.#nextOfRequest = widened(this.#nextOfRequest, size);
   }
 }

@@ -10,6 +10,7 @@
  */
 
 import { grownSparse } from '../../../control/sparse-growth.ts';
+import { widened } from '../../../control/widened.ts';
 
 /** No range: range 0 is never used, so that columns by branch are mostly zero. */
 export const NO_RANGE = 0;
@@ -202,21 +203,11 @@ export class RemovalLedger {
 
   #grow(): void {
     const size = this.#from.length * 2;
-    const ints = (column: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> => {
-      const wide = new Int32Array(size);
-      wide.set(column);
-      return wide;
-    };
-    const floats = (column: Float64Array<ArrayBuffer>): Float64Array<ArrayBuffer> => {
-      const wide = new Float64Array(size);
-      wide.set(column);
-      return wide;
-    };
-    this.#from = ints(this.#from);
-    this.#to = ints(this.#to);
-    this.#next = ints(this.#next);
-    this.#facts = ints(this.#facts);
-    this.#sinceMs = floats(this.#sinceMs);
-    this.#atMs = floats(this.#atMs);
+    this.#from = widened(this.#from, size);
+    this.#to = widened(this.#to, size);
+    this.#next = widened(this.#next, size);
+    this.#facts = widened(this.#facts, size);
+    this.#sinceMs = widened(this.#sinceMs, size);
+    this.#atMs = widened(this.#atMs, size);
   }
 }

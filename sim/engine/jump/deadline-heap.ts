@@ -1,3 +1,5 @@
+import { widened } from '../../../control/widened.ts';
+
 /** Deadlines of segments, earliest first: a binary heap of rows (time, segment, generation). Rows whose segment changed are the owner's to skip. */
 export class DeadlineHeap {
   size = 0;
@@ -46,13 +48,8 @@ export class DeadlineHeap {
 
   private widen(): void {
     const size = this.timeMs.length * 2;
-    const timeMs = new Float64Array(size);
-    timeMs.set(this.timeMs);
-    this.timeMs = timeMs;
-    for (const name of ['segment', 'generation'] as const) {
-      const wide = new Int32Array(size);
-      wide.set(this[name]);
-      this[name] = wide;
-    }
+    this.timeMs = widened(this.timeMs, size);
+    this.segment = widened(this.segment, size);
+    this.generation = widened(this.generation, size);
   }
 }

@@ -12,9 +12,9 @@
  * A binary heap holds the members by the iter after which they have produced their last token, ties in running order.
  * Source: engine specification 6.2, data-structures specification 4.
  */
+import { widened } from '../../../control/widened.ts';
 import type { RequestSlots } from './request-slots.ts';
 import { NONE } from './segment-columns.ts';
-import { doubled } from './step-items.ts';
 
 export class DecodeSet {
   count = 0;
@@ -117,7 +117,7 @@ export class DecodeSet {
     this.shared[s] = shared ? 1 : 0;
     if (shared) this.sharedWriters++;
     this.linkPhase(s);
-    if (this.count === this.heap.length) this.heap = doubled(this.heap);
+    if (this.count === this.heap.length) this.heap = widened(this.heap, 2 * this.heap.length);
     this.sift(this.count++, s);
   }
 

@@ -1,7 +1,8 @@
 /** What the step timer is asked about a step that computes prompt tokens. */
+import { widened } from '../../../control/widened.ts';
 import type { StepBatch } from '../step-timer.ts';
 import type { Scheduler } from './scheduler.ts';
-import { doubled, type StepItems } from './step-items.ts';
+import type { StepItems } from './step-items.ts';
 
 /** Describes the step just scheduled, which gives `items` their tokens and which the decode set has counted already. Cost O(items outside the decode set). */
 export function fillBatch(batch: StepBatch, scheduler: Scheduler, items: StepItems): void {
@@ -27,8 +28,8 @@ export function fillBatch(batch: StepBatch, scheduler: Scheduler, items: StepIte
       continue;
     }
     if (chunks === batch.chunkTokens.length) {
-      batch.chunkTokens = doubled(batch.chunkTokens);
-      batch.chunkResident = doubled(batch.chunkResident);
+      batch.chunkTokens = widened(batch.chunkTokens, 2 * batch.chunkTokens.length);
+      batch.chunkResident = widened(batch.chunkResident, 2 * batch.chunkResident.length);
     }
     batch.chunkTokens[chunks] = n;
     batch.chunkResident[chunks++] = resident;

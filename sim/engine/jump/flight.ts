@@ -5,10 +5,11 @@
  *
  * Source: engine specification 2.8.
  */
+import { widened } from '../../../control/widened.ts';
 import type { Regime } from '../step-timer.ts';
 import type { RequestSlots } from './request-slots.ts';
 import { NONE } from './segment-columns.ts';
-import { doubled, StepItems } from './step-items.ts';
+import { StepItems } from './step-items.ts';
 
 /** Marks of an item: it samples a token; its request was preempted since. */
 export const SAMPLES = 1;
@@ -26,7 +27,7 @@ export class FlightItems extends StepItems {
 
   override add(s: number, n: number, from: number): void {
     super.add(s, n, from);
-    if (this.marks.length < this.slot.length) this.marks = doubled(this.marks);
+    if (this.marks.length < this.slot.length) this.marks = widened(this.marks, 2 * this.marks.length);
     this.marks[this.count - 1] = 0;
   }
 

@@ -1,6 +1,6 @@
 /**
- * Requests in the engines of a fleet. A request is a slot, a row of 176 bytes in one memory, so that an effect on it reads three cache lines
- * and not one per fact; a column is a view that begins at the place of its fact in the row. The id of a slot is the position of its row,
+ * Requests in the engines of a fleet. A request is a slot, a row of 176 bytes in one memory, so that an effect on it reads a few cache
+ * lines and not one per fact; a column is a view that begins at the place of its fact in the row. The id of a slot is the position of its row,
  * a multiple of 44, and freed rows are used again by any worker:
  *
  *     slot           0        44       88     …

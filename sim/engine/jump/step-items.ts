@@ -1,4 +1,5 @@
 /** Running requests that are handled one by one, and what a step gives them. */
+import { widened } from '../../../control/widened.ts';
 import type { RequestSlots } from './request-slots.ts';
 import { NONE } from './segment-columns.ts';
 
@@ -12,9 +13,9 @@ export class StepItems {
   add(s: number, n: number, from: number): void {
     const at = this.count++;
     if (at === this.slot.length) {
-      this.slot = doubled(this.slot);
-      this.tokens = doubled(this.tokens);
-      this.from = doubled(this.from);
+      this.slot = widened(this.slot, 2 * this.slot.length);
+      this.tokens = widened(this.tokens, 2 * this.tokens.length);
+      this.from = widened(this.from, 2 * this.from.length);
     }
     this.slot[at] = s;
     this.tokens[at] = n;
@@ -50,7 +51,7 @@ export class LooseSlots {
   }
 
   add(s: number): void {
-    if (this.count === this.slot.length) this.slot = doubled(this.slot);
+    if (this.count === this.slot.length) this.slot = widened(this.slot, 2 * this.slot.length);
     const list = this.slot;
     const { order } = this.slots;
     let at = this.count++;
@@ -68,11 +69,4 @@ export class LooseSlots {
     list.copyWithin(at, at + 1, this.count);
     this.count--;
   }
-}
-
-/** A column of twice the length with the same start. */
-export function doubled(column: Int32Array): Int32Array<ArrayBuffer> {
-  const wide = new Int32Array(column.length * 2);
-  wide.set(column);
-  return wide;
 }

@@ -7,7 +7,7 @@ import type { KvAction } from '../../../control/ports.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
 import { REMOVAL } from '../removal.ts';
 import { ObservedStep, WAIT, type WaitReason } from '../step-observer.ts';
-import { createStepBatch, type Regime } from '../step-timer.ts';
+import { addToBatch, clearBatch, createStepBatch, type Regime } from '../step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts } from '../worker.ts';
 import { zeroCounters } from '../zero-counters.ts';
 import type { BlockKey } from './block-pool.ts';
@@ -351,31 +351,8 @@ export class ReferenceWorker implements Worker {
   /** Starts to execute a step with tokens. */
   #begin(flight: Flight, tMs: number): void {
     const batch = this.#batch;
-    batch.decodeSeqs = 0;
-    batch.decodeKvTokens = 0;
-    batch.maxDecodeKvTokens = 0;
-    batch.promptTails = 0;
-    batch.promptTailKvTokens = 0;
-    batch.chunkCount = 0;
-    for (const { request, n, computed } of flight.plan.items) {
-      if (n === 1) {
-        batch.decodeSeqs++;
-        batch.decodeKvTokens += computed;
-        if (computed < request.promptTokens) {
-          batch.promptTails++;
-          batch.promptTailKvTokens += computed;
-        }
-        batch.maxDecodeKvTokens = Math.max(batch.maxDecodeKvTokens, computed);
-        continue;
-      }
-      if (batch.chunkCount === batch.chunkTokens.length) {
-        batch.chunkTokens = doubled(batch.chunkTokens);
-        batch.chunkResident = doubled(batch.chunkResident);
-      }
-      batch.chunkTokens[batch.chunkCount] = n;
-      batch.chunkResident[batch.chunkCount] = computed;
-      batch.chunkCount++;
-    }
+    clearBatch(batch);
+    for (const { request, n, computed } of flight.plan.items) addToBatch(batch, n, computed, computed < request.promptTokens);
     const stepMs = this.#parts.timer.stepMs(batch);
     flight.regime = this.#parts.timer.regime;
     flight.startMs = tMs;
@@ -582,10 +559,4 @@ function waitReason({ blocked, preempted, items }: StepPlan, config: EngineConfi
   if (blocked !== null || preempted.length > 0) return WAIT.blocks;
   const spent = items.reduce((sum, item) => sum + item.n, 0);
   return spent < config.maxBatchedTokens && config.chunkedPrefill ? WAIT.load : WAIT.budget;
-}
-
-function doubled(column: Int32Array): Int32Array {
-  const wide = new Int32Array(column.length * 2);
-  wide.set(column);
-  return wide;
 }
