@@ -43,7 +43,7 @@ export function createProgram(): Command {
     .option('--sweep <AXIS>', 'ttl=5m,15m,1h  workers=4..16:4  workers=1..64*2; repeatable', collect)
     .option('--baseline <ARM>', 'reference inside each point')
     .action(async (scenario, options) => {
-      await (await import('./simulation.ts')).sweep(scenario, options);
+      await (await import('./sweep.ts')).sweep(scenario, options);
     });
   simulation(program.command('bound <scenario>').description('Regret of every arm against oracles that know the order it was served in.'))
     .option('--oracle <LIST>', 'infinite,belady,ttl,router (default: all)')

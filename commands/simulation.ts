@@ -195,9 +195,3 @@ async function stdin(): Promise<string> {
   for await (const chunk of process.stdin) text += chunk;
   return text;
 }
-
-/** `kvcast sweep SCENARIO --sweep AXIS` */
-export async function sweep(scenario: string, options: SimulationOptions & { readonly sweep?: readonly string[] }): Promise<void> {
-  const { sweepScenario } = await import('./sweep.ts');
-  await sweepScenario(scenario, options);
-}

@@ -20,8 +20,8 @@ import { terminalOf } from './terminal.ts';
 
 const PARETO_SECOND = 'cost.usdPerHour';
 
-/** Simulates every point; one row per point and arm. */
-export async function sweepScenario(scenario: string, options: SimulationOptions & { readonly sweep?: readonly string[] }): Promise<void> {
+/** `kvcast sweep SCENARIO --sweep AXIS`: simulates every point; one row per point and arm. */
+export async function sweep(scenario: string, options: SimulationOptions & { readonly sweep?: readonly string[] }): Promise<void> {
   const terminal = terminalOf(options);
   const loaded = await load(scenario, options, terminal);
   const notices: string[] = [];
