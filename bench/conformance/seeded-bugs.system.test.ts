@@ -1,12 +1,12 @@
 /** Every seeded bug is noticed by the family that claims to hold the rule; the same bundle without it notices nothing. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { seededBundle } from '../seeded-bundle.ts';
 import type { SeededBug } from './seeded-bug.ts';
 import { SEEDED_BUGS } from './seeded-bugs.ts';
 
@@ -14,33 +14,9 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /** File of the replay as one module, with a bug in it or without. */
 async function bundled(folder: string, bug: SeededBug | null): Promise<string> {
-  let seeded = 0;
-  const result = await build({
-    entryPoints: [join(root, 'bench/conformance/conformance.ts')],
-    bundle: true,
-    write: false,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    logLevel: 'silent',
-    plugins: [
-      {
-        name: 'seeded-bug',
-        setup: ({ onLoad }) => {
-          onLoad({ filter: /\.ts$/ }, ({ path }) => {
-            if (bug === null || path !== join(root, bug.file)) return undefined;
-            const parts = readFileSync(path, 'utf8').split(bug.from);
-            if (parts.length !== 2) throw new Error(`${bug.id}: text occurs ${parts.length - 1} times in ${bug.file}, expected once`);
-            seeded++;
-            return { contents: parts.join(bug.to), loader: 'ts' };
-          });
-        },
-      },
-    ],
-  });
-  if (bug !== null && seeded !== 1) throw new Error(`${bug.id}: ${bug.file} is not part of the replay`);
+  const text = await seededBundle(root, 'bench/conformance/conformance.ts', bug?.id ?? 'sound', bug);
   const file = join(folder, `${bug?.id ?? 'sound'}.mjs`);
-  writeFileSync(file, result.outputFiles[0]!.contents);
+  writeFileSync(file, text);
   return file;
 }
 
