@@ -53,6 +53,19 @@ describe('explain', () => {
     for (const line of stdout.split('\n')) expect([...line].length, line).toBeLessThanOrEqual(100);
   });
 
+  it('--swap: shares sum to the difference with any number of threads; progress on stderr only', async () => {
+    const one = await kvcast(['explain', folder, '--swap', '--jobs', '1', '--json']);
+    expect(one.code).toBe(0);
+    const two = await kvcast(['explain', folder, '--swap', '--jobs', '2', '--json']);
+    expect(two.stdout).toBe(one.stdout);
+    expect(two.stderr).toContain('mixing ');
+    const { difference, swap, reference, subject } = JSON.parse(one.stdout) as ExplainResult;
+    expect(swap!.mixtures[0]!.value).toBeCloseTo(reference!.value!, 9);
+    expect(swap!.mixtures.at(-1)!.value).toBeCloseTo(subject.value!, 9);
+    expect(swap!.parts.reduce((sum, { delta }) => sum + delta, 0)).toBeCloseTo(difference!.delta, 9);
+    expect(swap!.parts.every(({ lo, hi, delta }) => lo! <= delta && delta <= hi!)).toBe(true);
+  });
+
   it('refuses a result without plan, one that this program does not repeat, and what it cannot cut', async () => {
     const moved = copy();
     rmSync(join(moved, 'plan.json'));

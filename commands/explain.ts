@@ -1,13 +1,18 @@
 /** explain: where the time of turns went under one arm of a stored result, or why it differs from another; repeats the runs. */
 import { UserError } from '../control/user-error.ts';
+import { liveProgress, plainProgress } from '../reports/progress.ts';
+import type { Terminal } from '../reports/terminal.ts';
 import { explainText } from '../reports/text/explain.ts';
 import { didYouMean } from '../scenarios/spelling.ts';
 import { ExplainReducer } from '../sim/experiment/explain-reduce.ts';
+import type { ExplainResult, ExplainSwap } from '../sim/experiment/explain-result.ts';
 import type { ExplainedRun } from '../sim/experiment/explain-run.ts';
 import { explainRun, refuseChanged } from '../sim/experiment/explain-run.ts';
 import { readStoredRun, type StoredRun } from '../sim/experiment/plan-file.ts';
 import { resultJson } from '../sim/experiment/result-json.ts';
 import { prepareTrace } from '../sim/experiment/simulate.ts';
+import { chooseExecutor } from '../sim/experiment/simulate-point.ts';
+import { runSwap, type SwapPlan, swapPlan } from '../sim/experiment/swap.ts';
 import { type BoundExpression, bindMetric, boundMetric } from '../sim/measure/metric-expression.ts';
 import { TurnTimeline } from '../sim/measure/turn-timeline.ts';
 import { VERSION } from '../version.ts';
@@ -21,6 +26,9 @@ export interface ExplainOptions extends OutputOptions {
   readonly vsArm?: string;
   readonly metric?: string;
   readonly session?: string;
+  readonly swap?: boolean;
+  /** Threads of the swap. */
+  readonly jobs?: number;
   readonly onlyRep?: number;
   readonly reporter?: readonly string[];
 }
@@ -50,9 +58,11 @@ export async function explain(path: string, options: ExplainOptions): Promise<vo
     reference: reference === null ? null : named(reference),
     session: options.session ?? null,
   });
+  const mixtures = options.swap === true ? mixturesOf(subject, reference, expression.text, replications[0]!) : null;
   const drawn = (options.reporter ?? []).filter((name) => /^perfetto(:|$)/.test(name));
   const timeline = drawn.length === 0 ? undefined : new TurnTimeline();
   const stop = interruption(terminal);
+  let document: ExplainResult;
   try {
     for (const replication of replications) {
       terminal.note(
@@ -61,10 +71,11 @@ export async function explain(path: string, options: ExplainOptions): Promise<vo
       const here = await repeat(subject, replication, expression, stop.signal, replication === replications[0] ? timeline : undefined);
       reducer.add(replication, here, reference === null ? null : await repeat(reference, replication, expression, stop.signal));
     }
+    document = reducer.result();
+    if (mixtures !== null) document = { ...document, swap: await swap(mixtures, document, options, terminal, stop.signal) };
   } finally {
     stop.dispose();
   }
-  const document = reducer.result();
   if (options.session !== undefined && document.session.length === 0)
     refuse('--session', `got ${options.session}, which has no turn in replication ${replications.join(', ')}`, [
       ...sessionNames(document.worst.bySlowdown),
@@ -96,6 +107,34 @@ async function repeat(
   const run = await explainRun(plan, await prepareTrace(plan, number), arm, number, expression, signal, timeline);
   refuseIf(`run hash of ${plan.arms[arm]!.name}, replication ${replication}`, run.runHash, result.arms[arm]!.runHashes[replication]!);
   return run;
+}
+
+/** What --swap runs, from one replication on. Throws UserError E_EXPLAIN_SWAP, E_USAGE without another side. */
+function mixturesOf(subject: Side, reference: Side | null, expr: string, first: number): SwapPlan {
+  if (reference === null) refuse('--swap', `got one arm, expected another to compare it with: --vs`);
+  const sideOf = ({ stored: { folder, plan }, arm }: Side) => ({ folder, plan, arm });
+  const { parts, plan } = swapPlan(sideOf(subject), sideOf(reference), expr);
+  return { parts, plan: { ...plan, firstReplication: plan.firstReplication + first } };
+}
+
+async function swap(
+  mixtures: SwapPlan,
+  { subject, reference }: ExplainResult,
+  options: ExplainOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<ExplainSwap> {
+  const runs = mixtures.plan.arms.length * subject.runHashes.length;
+  terminal.note(`mixing ${mixtures.parts.join(', ')}: ${runs} runs`);
+  const executor = await chooseExecutor(options.jobs === undefined ? {} : { jobs: options.jobs }, runs);
+  try {
+    return await runSwap(mixtures, { subject: subject.runHashes, reference: reference!.runHashes }, executor, {
+      onProgress: (facts) => terminal.progress(liveProgress(facts), plainProgress(facts), performance.now()),
+      signal,
+    });
+  } finally {
+    await executor.close();
+  }
 }
 
 /** Who is explained and against whom: see docs/explain.md. */

@@ -213,6 +213,11 @@ const RUN: Record<string, CodeEntry> = {
     'another version of kvcast, another trace file, or an edited result; explain repeats the run and compares run hashes',
     'Make the result again with this version, or explain it with the version that made it',
   ),
+  E_EXPLAIN_SWAP: entry(
+    'two arms cannot be mixed part by part',
+    'they are the same, differ in more than four parts, or ran on different workloads',
+    'Compare arms of one scenario that differ in one to four of router, retention, admission, engine, tiers, workers, network, faults',
+  ),
   E_USAGE: entry('the command line is not understood', 'an unknown option or a missing argument', 'kvcast help COMMAND'),
   E_LOG: entry('a decision log is damaged', 'a truncated or edited line', 'Record it again'),
   E_RECORDING: entry(

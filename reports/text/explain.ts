@@ -3,6 +3,7 @@ import type { ExplainResult, ExplainRow, SessionTurn, WorstSession } from '../..
 import { ROLL_UPS } from '../../sim/experiment/result.ts';
 import { decimalsFor, fixed, signed, thousands } from './numbers.ts';
 import type { Paint } from './paint.ts';
+import { swapLines } from './swap.ts';
 import { type Cell, table, wrap } from './table.ts';
 
 const COLUMNS = 100;
@@ -21,6 +22,7 @@ export function explainText(result: ExplainResult, paint: Paint): string {
     out.push(...wrap(text, COLUMNS).map((line) => (i === 0 ? paint(line, 'strong') : line)));
   });
   if (result.rows.length > 0) out.push('', ...waterfall(result, paint));
+  if (result.swap !== undefined) out.push('', ...swapLines(result.swap, paint));
   out.push('', ...causes(result, paint));
   out.push(...sessions('Worst sessions by slowdown', result.worst.bySlowdown, paint));
   out.push(...sessions('Sessions that lost most against the reference', result.worst.byRegression, paint));

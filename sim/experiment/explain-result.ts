@@ -4,6 +4,7 @@
  */
 import type { Component } from '../measure/turn-components.ts';
 import type { RowName } from '../measure/waterfall.ts';
+import type { ArmPart } from './arm-parts.ts';
 import type { CauseRow } from './result.ts';
 
 /** Who is explained, or compared with. */
@@ -68,6 +69,25 @@ export interface SessionTurn {
   readonly components: Readonly<Partial<Record<Component, number>>>;
 }
 
+/** The share of one part in the difference, in the unit of the metric. */
+export interface SwapPart extends Difference {
+  readonly part: ArmPart;
+  /** What it changes with every other part as in the reference; with every other part as in the subject. */
+  readonly alone: number;
+  readonly last: number;
+}
+
+/** The difference split among the parts in which the arms differ (Shapley): `delta` of the parts sum to it. */
+export interface ExplainSwap {
+  /** Replications in which every mixture has a value. */
+  readonly replications: number;
+  readonly parts: readonly SwapPart[];
+  /** The difference minus the sum of `alone`. */
+  readonly interaction: Difference;
+  /** Mean of the metric with some parts as in the subject and the others as in the reference. */
+  readonly mixtures: readonly { readonly changed: readonly ArmPart[]; readonly value: number }[];
+}
+
 export interface ExplainResult {
   readonly formatVersion: string;
   readonly kvcastVersion: string;
@@ -89,4 +109,6 @@ export interface ExplainResult {
   readonly worst: { readonly bySlowdown: readonly WorstSession[]; readonly byRegression: readonly WorstSession[] };
   readonly session: readonly SessionTurn[];
   readonly notes: readonly string[];
+  /** Only with --swap. */
+  readonly swap?: ExplainSwap;
 }

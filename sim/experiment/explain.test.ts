@@ -5,15 +5,12 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { explainText } from '../../reports/text/explain.ts';
 import { noPaint } from '../../reports/text/paint.ts';
-import { loadScenario } from '../../scenarios/load-scenario.ts';
 import { boundMetric } from '../measure/metric-expression.ts';
+import { growingSessions, handPlan, PRESSED } from './explain.fixture.ts';
 import { ExplainReducer } from './explain-reduce.ts';
 import type { ExplainResult } from './explain-result.ts';
 import { type ExplainedRun, explainRun } from './explain-run.ts';
-import { handScenario, writeHandTrace } from './hand-run.fixture.ts';
 import { planFromText, planText } from './plan-file.ts';
-import { planOf } from './plan-of.ts';
-import { policyCatalogue } from './policy-catalogue.ts';
 import { resultJson } from './result-json.ts';
 import type { RunPlan } from './run-plan.ts';
 import { prepareTrace, startJob } from './simulate.ts';
@@ -21,37 +18,7 @@ import { prepareTrace, startJob } from './simulate.ts';
 const folder = mkdtempSync(join(tmpdir(), 'kvcast-explain-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const SCENARIO = { name: 'explain', contextLimit: '20k', maxBatchedTokens: 2048, timer: '{use: polynomial@1}' };
-
-/** Sessions whose prompts grow by two blocks a turn, one after another. */
-function traceOf(name: string, sessions: readonly { at: number; blocks: number; turns: number; pauseMs: number }[]): string {
-  const file = join(folder, `${name}.kvtrace.jsonl`);
-  const lines = sessions.map(({ at, blocks, turns, pauseMs }, s) => ({
-    id: `s${s}`,
-    arrivalMs: at,
-    agents: [
-      {
-        id: 'root',
-        model: 'm',
-        requests: Array.from({ length: turns }, (_, i) => ({
-          startMs: i * 1000,
-          in: (blocks + 2 * i) * 64 + 8,
-          out: 4,
-          runs: [[1, blocks + 2 * i]],
-          stop: 'tool',
-          ...(i === 0 ? {} : { pauseMs }),
-        })),
-      },
-    ],
-  }));
-  writeHandTrace(file, lines);
-  return file;
-}
-
-async function planWith(file: string, sets: readonly string[]): Promise<RunPlan> {
-  const loaded = await loadScenario({ text: handScenario(file, SCENARIO), name: 'explain' }, { sets, policies: policyCatalogue() });
-  return planOf(loaded, { metrics: [] });
-}
+const traceOf = growingSessions.bind(null, folder);
 
 /** An observed run of the plan as it comes back from its file; it is the run that nobody observed. */
 async function observed(plan: RunPlan, expr: string): Promise<ExplainedRun> {
@@ -75,7 +42,7 @@ async function explained(file: string, before: readonly string[], now: readonly 
     reference: { result: 'before', arm: 'a' },
     session: 's0',
   });
-  reducer.add(0, await observed(await planWith(file, now), expr), await observed(await planWith(file, before), expr));
+  reducer.add(0, await observed(await handPlan(file, now), expr), await observed(await handPlan(file, before), expr));
   const result = reducer.result();
   const { difference, components, rows, subject, reference, turns } = result;
   const sum = (list: readonly ExplainResult['rows'][number][], pick: (row: ExplainResult['rows'][number]) => number) =>
@@ -98,8 +65,6 @@ const moved = (result: ExplainResult) => ({
   up: result.components.filter((row) => row.delta! > 1e-6).map((row) => row.component),
   down: result.components.filter((row) => row.delta! < -1e-6).map((row) => row.component),
 });
-/** Eight live sessions in a third of the room that they need, so that every pause may be the end of a prefix. */
-const PRESSED = Array.from({ length: 8 }, (_, i) => ({ at: 1700 * i, blocks: 60, turns: 6, pauseMs: 40_000 }));
 
 describe('an injected change shows where it acts', () => {
   it('host bandwidth halved: loading takes longer, else only queues move', async () => {

@@ -144,7 +144,8 @@ function replicationRule(loaded: LoadedScenario, plan: RunPlan, options: PointOp
   return { min: r.min, max: Math.max(r.min, r.max), batch: r.batch, until: r.max > r.min ? r.until : null };
 }
 
-async function chooseExecutor(options: PointOptions, jobs: number): Promise<Executor> {
+/** Threads for up to `jobs` jobs as asked, or this process where one is enough or threads cannot start. The caller closes it. */
+export async function chooseExecutor(options: Pick<PointOptions, 'jobs' | 'executor'>, jobs: number): Promise<Executor> {
   const threads = Math.min(options.jobs ?? defaultJobs(), jobs);
   if (options.executor === 'local' || (options.executor === undefined && threads === 1) || !threadsAvailable()) return new LocalExecutor();
   const { ThreadExecutor } = await import('./thread-executor.ts');
