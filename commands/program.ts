@@ -61,7 +61,7 @@ export function createProgram(): Command {
     .option('--vs-arm <NAME>', 'arm of the other side (default: same name, else its baseline)')
     .option('--metric <EXPR>', 'mean or quantile of turn.ttft or turn.e2e', 'turn.ttft.mean')
     .option('--session <ID>', 'list the turns of a session, such as s12')
-    .option('--swap', 'run every mixture of the parts that differ (up to 2^4) and give each its share of the difference')
+    .option('--swap', 'give each part that differs its share: runs all their mixtures')
     .option('--jobs <N>', 'threads of --swap', integer('--jobs'))
     .option('--only-rep <N>', 'one replication', integer('--only-rep'))
     .option('--reporter <name[:file]>', 'text, json or perfetto (timeline of the first replication), repeatable', collect)
