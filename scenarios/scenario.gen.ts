@@ -557,7 +557,7 @@ export interface Scenario {
                */
               storePromptOnly?: boolean;
               /**
-               * Order of HBM blocks inside their victim class; others than lru need stepMode reference.
+               * Order of HBM blocks inside their victim class and level.
                */
               ranker?: 'lru' | 'lfu' | 'slru' | 'fifo' | 'mru';
               /**

@@ -5,7 +5,7 @@ import { createJumpWorker } from './jump/create-jump-worker.ts';
 import { createReferenceWorker } from './reference/reference-worker.ts';
 import { REMOVAL } from './removal.ts';
 import type { EngineConfig, Ranker } from './worker.ts';
-import { AffineTimer, engineConfig, Prompts, play, RecordingSink, type WorkerInput } from './worker-fixtures.ts';
+import { AffineTimer, engineConfig, Prompts, play, type WorkerInput } from './worker-fixtures.ts';
 
 /** A time in s at which a block is released, read again and released, or an action on it. */
 type Event = readonly [seconds: number, block: string, action?: Partial<KvAction>];
@@ -288,7 +288,10 @@ describe.each([
   });
 });
 
-describe('rankers', () => {
+describe.each([
+  ['stepped', createReferenceWorker],
+  ['jumping', createJumpWorker],
+] as const)('rankers of the %s engine', (_, create) => {
   /** a stored first and hit twice, b hit once, c hit twice at last, d stored last: evicted in which order. */
   const order = (ranker: Ranker): string => {
     const p = new Prompts(4);
@@ -301,7 +304,7 @@ describe('rankers', () => {
     inputs.push({ tMs: 900, kind: 'submit', request: p.request({ promptTokens: 19, outputTokens: 1, arrivalMs: 900 }) });
     const config = engineConfig({ blocks: 6, maxBatchedTokens: 1024, ranker });
     const scene = { config, branches: p.branches, timer: new AffineTimer({ baseMs: 10 }), inputs, links: null, checks: 'deep' } as const;
-    const { sink } = play(createReferenceWorker, scene);
+    const { sink } = play((parts) => create(parts), scene);
     const names = new Map(Object.entries(branch).map(([name, id]) => [id, name]));
     return [...sink.removals.values()].map((removal) => names.get(removal.branch)).join(' ');
   };
@@ -312,11 +315,5 @@ describe('rankers', () => {
     expect(order('slru')).toBe('b d a c');
     expect(order('fifo')).toBe('a b c d');
     expect(order('mru')).toBe('c d b a');
-  });
-
-  it("are the stepped engine's alone", () => {
-    const p = new Prompts(4);
-    const parts = { index: 0, branches: p.branches, timer: new AffineTimer({ baseMs: 10 }), links: null, sink: new RecordingSink() };
-    expect(() => createJumpWorker({ ...parts, config: engineConfig({ ranker: 'lfu' }) })).toThrow('knows no ranker lfu');
   });
 });

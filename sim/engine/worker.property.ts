@@ -5,7 +5,7 @@
 import { BRANCH_PRIVATE, BranchTable } from '../../control/blocks.ts';
 import type { KvAction } from '../../control/ports.ts';
 import type { LinkPoolOptions } from './links.ts';
-import type { EngineConfig, EngineRequest, Worker, WorkerCounters, WorkerParts } from './worker.ts';
+import type { EngineConfig, EngineRequest, Ranker, Worker, WorkerCounters, WorkerParts } from './worker.ts';
 import {
   AffineTimer,
   type AffineTimerOptions,
@@ -33,6 +33,8 @@ export interface CaseFlavour {
   readonly instant?: boolean;
   /** Times are multiples of 1/8 ms and durations dyadic, so that ties happen and times are exact. */
   readonly dyadic?: boolean;
+  /** Default lru. */
+  readonly ranker?: Ranker;
 }
 
 /** One workload. Plain data; the branch table is never changed by a worker. */
@@ -264,6 +266,7 @@ class CaseMaker {
       defaultPriority: this.#pick([0, 35]),
       hostWrite: this.#pick(['writeThrough', 'writeThrough', 'writeBack'] as const),
       offloadMinPriority: this.#pick([0, 30]),
+      ranker: this.#flavour.ranker ?? 'lru',
     });
   }
 

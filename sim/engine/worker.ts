@@ -130,7 +130,7 @@ export interface EngineConfig {
   readonly prefillMsPerPair: number;
   /** Level 0..100 of blocks that no retain gave one; default 0. */
   readonly defaultPriority?: number;
-  /** Order of unclaimed HBM blocks inside class and level; default lru. Others than lru: the stepped engine only. */
+  /** Order of unclaimed HBM blocks inside class and level; default lru. */
   readonly ranker?: Ranker;
   /** When blocks are copied to the host tier: when they are complete (default), or when they are evicted. */
   readonly hostWrite?: 'writeThrough' | 'writeBack';

@@ -150,19 +150,6 @@ function timerPlan({ use, with: set }: TimerSettings): TimerPlan | null {
   }
 }
 
-/** Only the stepped engine orders victims by another key than their last access. */
-function checkRanker({ name, engine }: PoolSettings, { place }: Pick<CompileInput, 'place'>): void {
-  const { ranker = 'lru', stepMode } = engine.with;
-  if (ranker === 'lru' || stepMode === 'reference') return;
-  throw new UserError({
-    severity: 'error',
-    code: 'E_UNSUPPORTED',
-    ...place(`fleet.pools.${name}.engine.with.ranker`),
-    message: `got ${ranker}, which the jumping engine does not model`,
-    hint: 'Set engine.with.stepMode: reference, or ranker: lru',
-  });
-}
-
 /** A pool with its cell, capacity and prices. */
 export function compilePool(settings: ScenarioSettings, pool: PoolSettings, input: Pick<CompileInput, 'place'>): PoolPlan {
   const path = `fleet.pools.${pool.name}`;
@@ -172,7 +159,6 @@ export function compilePool(settings: ScenarioSettings, pool: PoolSettings, inpu
   const gpu = findGpu(pool.gpuPreset.values.id);
   if (model === undefined || gpu === undefined) throw new Error(`preset ${fleet.model} or ${pool.gpu} names unknown hardware`);
   const e = pool.engine.with;
-  checkRanker(pool, input);
   const engine = pool.engine.preset.values.engine;
   const skewAlpha = fleet.skewAlpha ?? null;
   const timer = timerPlan(pool.timer);

@@ -1,4 +1,4 @@
-/** Engine settings that need another part of the scenario: rankers the stepped engine, levels a retention preset, write-back a host tier. */
+/** Engine settings that need another part of the scenario: levels a retention preset, write-back a host tier. */
 import { expect, it } from 'vitest';
 import { loadScenario } from '../../scenarios/load-scenario.ts';
 import { findPackageRoot } from '../../scenarios/presets.ts';
@@ -14,11 +14,6 @@ async function plan(...sets: readonly string[]): Promise<RunPlan> {
   const context = { policies: policyCatalogue(), sets: [...SMALL, ...sets], packageRoot: findPackageRoot() };
   return planOf(await loadScenario({ file: 'agents-8' }, context), { metrics: [] });
 }
-
-it('a ranker without the stepped engine is refused with the remedy', async () => {
-  await expect(plan(engine('ranker=lfu'))).rejects.toThrow(/E_UNSUPPORTED.*engine\.with\.ranker.*got lfu.*stepMode: reference/);
-  expect((await plan(engine('ranker=lfu'), engine('stepMode=reference'))).arms[0]!.pools[0]!.config.ranker).toBe('lfu');
-});
 
 it('level 20 everywhere under trtllm leaves the host tier empty, level 30 fills it (retention 15, S11)', async () => {
   const stored = async (priority: number): Promise<{ evicted: number; stored: number }> => {

@@ -7,8 +7,6 @@ import { ObservedAsyncWorker, ObservedJumpWorker } from './observed-worker.ts';
 
 /** A jumping engine of the depth that its configuration asks for; `memory`: what the workers of one fleet share. */
 export function createJumpWorker(parts: WorkerParts, memory?: EngineMemory): Worker {
-  const { ranker = 'lru' } = parts.config;
-  if (ranker !== 'lru') throw new Error(`the jumping engine knows no ranker ${ranker}`);
   if (parts.observer !== undefined) {
     return parts.config.asyncDepth === 2 ? new ObservedAsyncWorker(parts, memory) : new ObservedJumpWorker(parts, memory);
   }

@@ -81,7 +81,7 @@ export interface LevelTerms extends MarkTerms {
 
 const RULES = DROPS | BACK | FRONT;
 /** Classes of the victim order by list and mark; a list of a level is known by class x LEVELS + level. */
-const CLASS_OF = { [LEVELLED]: 1, [REFERRED]: 2, [SOFT]: 3, [LEASE]: 4 } as Readonly<Record<number, number>>;
+const CLASS_OF = { [ORDINARY]: 1, [LEVELLED]: 1, [REFERRED]: 2, [SOFT]: 3, [LEASE]: 4 } as Readonly<Record<number, number>>;
 const LEVELS = 128;
 
 export class HbmPool extends SegmentPool {
@@ -313,6 +313,12 @@ export class HbmPool extends SegmentPool {
       this.level.length === 0 || this.level[s >> 4] === 0 ? mark : this.levelList(CLASS_OF[mark]! * LEVELS + this.level[s >> 4]! - 1);
     if (mark === SOFT || mark === LEASE) this.insertByDeadline(list, s);
     else this.insertBySeq(list, s);
+  }
+
+  /** Class x LEVELS + level of a segment that is no garbage. */
+  protected groupOf(s: number): number {
+    const level = this.level.length === 0 ? 0 : this.level[s >> 4]!;
+    return CLASS_OF[this.mark[s]!]! * LEVELS + (level === 0 ? this.defaultLevel : level - 1);
   }
 
   protected override evict(n: number): void {

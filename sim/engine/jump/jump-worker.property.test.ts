@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { CaseFlavour } from '../worker.property.ts';
+import type { Ranker } from '../worker.ts';
 import { compareSeed } from './equality.property.ts';
 
 const RUNS = Number(process.env['KVCAST_RUNS'] ?? 200);
 const FIRST = Number(process.env['KVCAST_SEED'] ?? 0);
+const RANKERS: readonly Ranker[] = ['lfu', 'slru', 'fifo', 'mru'];
 
 describe.each([
   ['synchronous', false],
@@ -25,4 +27,18 @@ describe.each([
   it('under many marks of all sorts', () => expectEqual({ manyClaims: true, aborts: false }));
   it('with a host tier, restores, stores and prefetches', () => expectEqual({ lifecycle: false }));
   it('through crashes, drains and slow-downs', () => expectEqual({}));
+});
+
+describe.each(RANKERS)('victims by %s', (ranker) => {
+  it.each([
+    ['synchronous', false],
+    ['a step ahead', true],
+  ])('are the same in both engines, %s', (_name, asyncDepth2) => {
+    for (const flavour of [{ host: false, claims: false, lifecycle: false }, { manyClaims: true, aborts: false }, {}]) {
+      for (let seed = FIRST; seed < FIRST + RUNS / 4; seed++) {
+        const facts = { ...flavour, asyncDepth2, ranker };
+        expect(compareSeed(seed, facts), `seed ${seed} of ${JSON.stringify(facts)}`).toBeNull();
+      }
+    }
+  });
 });

@@ -18,12 +18,13 @@ import { createStepBatch, type Regime } from '../step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts } from '../worker.ts';
 import { zeroCounters } from '../zero-counters.ts';
 import { BY_SEQS, NOT_BLOCKED } from './blocked.ts';
+import { createPool } from './create-pool.ts';
 import { DecodeRun } from './decode-run.ts';
 import { endAll } from './end-all.ts';
 import { EngineMemory } from './engine-memory.ts';
 import { fillBatch } from './fill-batch.ts';
 import { fillLoad } from './fill-load.ts';
-import { HbmPool } from './hbm-pool.ts';
+import type { HbmPool } from './hbm-pool.ts';
 import { HostTraffic, STORE } from './host-traffic.ts';
 import { IntMap } from './int-map.ts';
 import { executeCommand } from './kv-commands.ts';
@@ -288,7 +289,7 @@ export class JumpWorker implements Worker {
 
   protected newPool(): HbmPool {
     const { config, branches, sink, index } = this.parts;
-    const pool = new HbmPool(branches, config.blocks - 1, this.outbox, this.counters, this.memory.segments, config);
+    const pool = createPool(branches, this.outbox, this.counters, this.memory.segments, config);
     pool.watcher = {
       broken: (session, blocks) => {
         sink.claimBroken(index, session, blocks, Number.isNaN(this.crossingMs) ? this.nowMs : this.crossingMs);

@@ -108,6 +108,11 @@ export class SegmentColumns extends SegmentViews implements StoreUser {
     this.store.addLevels();
   }
 
+  /** Makes room for the facts of rankers. */
+  protected addRankColumns(): void {
+    this.store.addRanks();
+  }
+
   /** A new empty list. */
   protected addList(): number {
     const list = this.oldest.length;

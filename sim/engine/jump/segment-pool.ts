@@ -234,11 +234,15 @@ export class SegmentPool extends SegmentColumns {
       hint !== NONE &&
       this.branch[hint] === branch &&
       this.to[hint] === offset &&
-      this.ref[hint] === 1 &&
-      this.mark[hint] === 0 &&
+      this.lengthens(hint) &&
       this.tag[hint] === 0 &&
       (this.next[hint] === NONE || this.from[this.next[hint]!]! > offset)
     );
+  }
+
+  /** Whether nothing would tell the block that its holder computes behind a segment from its own. */
+  protected lengthens(s: number): boolean {
+    return this.ref[s] === 1 && this.mark[s] === 0;
   }
 
   /** Enters the block after the end of a segment, see {@link canLengthen}. Nobody is told. */
@@ -284,7 +288,7 @@ export class SegmentPool extends SegmentColumns {
       }
       const end = next !== NONE && this.from[next]! < last ? this.from[next]! : last;
       if (end > x) {
-        if (prev !== NONE && this.to[prev] === x && this.ref[prev] === 1 && this.mark[prev] === 0) this.to[prev] = end;
+        if (prev !== NONE && this.to[prev] === x && this.lengthens(prev)) this.to[prev] = end;
         else {
           const s = this.alloc(branch, x, end, 1);
           this.link(this.chains, s, prev);

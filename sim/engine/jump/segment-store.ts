@@ -8,8 +8,9 @@
  *
  * `branch[s]` is the branch of segment s, and so on; an eight-byte fact is at half the id, `seq[s >> 1]`. What only claims need are
  * plain columns by number of the row, made with the first claim: `until[s >> 4]`, `refresh[s >> 4]` and `drop[s >> 4]`. So are those
- * of references and levels, made with the first of them.
+ * of references and levels, made with the first of them, and those of rankers, made with the first pool that has one.
  */
+import { widened } from '../../../control/widened.ts';
 
 /** No segment. */
 export const NONE = -1;
@@ -67,6 +68,10 @@ export class SegmentViews {
   levelRule = this.drop;
   levelUntil = this.seq;
   levelRefresh = this.seq;
+  /** Of pools with a ranker, at s >> 4: hits since the store; key of the ranker; place in the victim order (ranked-pool.ts). */
+  hits = this.branch;
+  rank = this.seq;
+  place = this.branch;
 
   /** Uses the columns of another. */
   protected share(other: SegmentViews): void {
@@ -90,6 +95,9 @@ export class SegmentViews {
     this.drop = other.drop;
     for (const name of LEVEL_COLUMNS.bytes) this[name] = other[name];
     for (const name of LEVEL_COLUMNS.times) this[name] = other[name];
+    this.hits = other.hits;
+    this.rank = other.rank;
+    this.place = other.place;
   }
 }
 
@@ -130,7 +138,7 @@ export class SegmentStore extends SegmentViews {
   /** Bytes of all rows. */
   get bytes(): number {
     const claims = this.until.byteLength + this.refresh.byteLength + this.drop.byteLength;
-    return this.capacity * ROW * 4 + claims + this.level.length * (3 + 4 * 8);
+    return this.capacity * ROW * 4 + claims + this.level.length * (3 + 4 * 8) + this.rank.length * (4 + 8 + 4);
   }
 
   /** Id of the first of {@link PIECE} rows in a row, which the caller now owns; next id: {@link ROW} further. */
@@ -158,6 +166,19 @@ export class SegmentStore extends SegmentViews {
     if (this.level.length > 0) return;
     this.widenLevels(this.capacity);
     for (const user of this.users) user.moved();
+  }
+
+  /** Makes room for the facts of rankers. */
+  addRanks(): void {
+    if (this.rank.length > 0) return;
+    this.widenRanks(this.capacity);
+    for (const user of this.users) user.moved();
+  }
+
+  private widenRanks(rows: number): void {
+    this.hits = widened(this.hits, rows);
+    this.rank = widened(this.rank, rows);
+    this.place = widened(this.place, rows);
   }
 
   private widenLevels(rows: number): void {
@@ -204,6 +225,7 @@ export class SegmentStore extends SegmentViews {
       this.drop.set(drop);
     }
     if (this.level.length > 0) this.widenLevels(rows);
+    if (this.rank.length > 0) this.widenRanks(rows);
     for (const user of this.users) user.moved();
   }
 }

@@ -4,6 +4,7 @@
  * held equal to this.
  */
 import type { OnExpiry } from '../../../control/ports.ts';
+import { rankByHits } from '../rank-by-hits.ts';
 import { REMOVAL } from '../removal.ts';
 import type { Ranker, WorkerCounters } from '../worker.ts';
 import { FreeQueue } from './free-queue.ts';
@@ -385,10 +386,8 @@ export class BlockPool {
 
   /** Key of the ranker; `place` = blocks before it in the queue. */
   #key(block: number, place: number): number {
-    if (this.#ranker === 'lfu') return this.#hits[block]!;
-    if (this.#ranker === 'slru') return this.#hits[block]! >= 2 ? 1 : 0;
     if (this.#ranker === 'fifo') return this.#storedAt[block]!;
-    return this.#ranker === 'mru' ? -place : 0;
+    return this.#ranker === 'mru' ? -place : rankByHits(this.#ranker, this.#hits[block]!);
   }
 
   /** Whether a victim should be copied below. */
