@@ -4,7 +4,7 @@
  *
  *   npm run bench [-- --quick] [--json]          speed and counters
  *   npm run bench -- profile [SETTING]           where the time of the event loop goes
- *   npm run results                              docs/results/retention.md: policies at three pressures
+ *   npm run results                              docs/results: headline.md (alone: npm run bench -- headline), retention.md
  *   npm run bench -- memory [--full]             a large fleet, a 1 GB file (--full), a second core
  */
 import { join } from 'node:path';
@@ -42,7 +42,10 @@ const [command = 'goals', setting = 'agents-64'] = words;
 if (command === 'goals') await measured('goals', (onFigure) => goalFigures(size === 'quick', onFigure));
 else if (command === 'memory') await measured('memory', (onFigure) => memoryFigures(size, onFigure));
 else if (command.startsWith('memory-')) await memoryChild(command, words.slice(1));
-else if (command === 'retention') {
+else if (command === 'headline') {
+  const { headlineResults } = await import('./headline-results.ts');
+  console.log(`wrote ${await headlineResults()}`);
+} else if (command === 'retention') {
   const { retentionResults } = await import('./retention-results.ts');
   const path = await retentionResults(size === 'quick' ? 2 : undefined, (line) => console.error(line));
   console.log(`wrote ${path}`);
@@ -52,6 +55,8 @@ else if (command === 'peers-loop') {
   console.log(JSON.stringify(await loopAlone(words[1]!, words[2]!)));
 } else if (command === 'peers') (await import('./peers/peers.ts')).benchPeers(findPackageRoot(), has('--once'), has('--json'));
 else {
-  console.error(`got ${command}, expected goals, memory, peers, retention or profile [${Object.keys(PROFILE_SETTINGS).join('|')}]`);
+  console.error(
+    `got ${command}, expected goals, headline, memory, peers, retention or profile [${Object.keys(PROFILE_SETTINGS).join('|')}]`,
+  );
   process.exitCode = 2;
 }
