@@ -62,12 +62,12 @@ export class SourceTally {
     if (run < 0) return 0;
     let avoidable = 0;
     for (; ; run++) {
-      const tokens = causes.tokens[run]!;
-      const cause = causes.cause[run]!;
+      const tokens = causes.tokens(run);
+      const cause = causes.cause(run);
       sums[at + cause]! += tokens;
       if (ROLL_UP_OF[cause] !== COMPULSORY) avoidable += tokens;
       if (causes.isHeldHere(run)) sums[at + HELD]! += tokens;
-      for (let f = 0; f < FLAGS.length; f++) if ((causes.flags[run]! & (1 << f)) !== 0) sums[at + FLAGGED + f]! += tokens;
+      for (let f = 0; f < FLAGS.length; f++) if ((causes.flags(run) & (1 << f)) !== 0) sums[at + FLAGGED + f]! += tokens;
       if (causes.isLast(run)) return avoidable;
     }
   }

@@ -4,7 +4,8 @@
  *     hit tokens | run 0 | run 1 | …            their lengths sum to promptTokens - hits of the turn
  *
  * Runs of one turn are consecutive rows of three columns (6 B per run); a turn knows its first. A turn is named by its row of
- * the turn table (TurnTable.rowOf). Turns that were never admitted may have runs, of a match that came to nothing.
+ * the turn table (TurnTable.rowOf). Turns that were never admitted may have runs, of a match that came to nothing. Columns are lists of
+ * pages, as in the turn table: nothing is copied when they grow.
  */
 import { CAUSE_FLAG, CAUSES, type Cause } from './causes.ts';
 
@@ -22,54 +23,83 @@ export interface CauseRun {
 const LAST = 128;
 const TIER_SHIFT = 3;
 
+/** Runs of a page, and turns of one; an Int32 page is 16 KiB. */
+const PAGE_BITS = 12;
+const PAGE = 1 << PAGE_BITS;
+const MASK = PAGE - 1;
+
 /** Runs by turn. */
 export class TurnCauses {
   /** Number of runs. */
   count = 0;
   /** Code of {@link CAUSES}, tokens, and flags with the tier, by run. */
-  cause = new Uint8Array(256);
-  tokens = new Int32Array(256);
-  flags = new Uint8Array(256);
+  readonly #cause: Uint8Array[] = [];
+  readonly #tokens: Int32Array[] = [];
+  readonly #flags: Uint8Array[] = [];
   /** First run of a row + 1; 0 = not judged. */
-  #first = new Int32Array(256);
+  readonly #first: Int32Array[] = [];
   #row = -1;
 
   /** The next runs are those of a turn; runs it had before are forgotten. */
   open(row: number): void {
     this.#row = row;
-    if (row >= this.#first.length) this.#first = widened(this.#first, row + 1);
-    this.#first[row] = 0;
+    while (row >> PAGE_BITS >= this.#first.length) this.#first.push(new Int32Array(PAGE));
+    this.#first[row >> PAGE_BITS]![row & MASK] = 0;
   }
 
   /** Appends a run to the open turn; joins it with the one before if they are alike. Nothing happens for 0 tokens. */
   add(cause: number, tokens: number, flags: number, tier: number): void {
     if (tokens <= 0) return;
     const packed = flags | (tier << TIER_SHIFT);
-    const i = this.count;
-    if (this.#first[this.#row] === 0) this.#first[this.#row] = i + 1;
-    else if (this.cause[i - 1] === cause && (this.flags[i - 1]! & ~LAST) === packed) {
-      this.tokens[i - 1]! += tokens;
-      return;
-    } else this.flags[i - 1]! &= ~LAST;
-    if (i === this.cause.length) this.#grow();
-    this.cause[i] = cause;
-    this.tokens[i] = tokens;
-    this.flags[i] = packed | LAST;
-    this.count = i + 1;
+    const run = this.count;
+    const first = this.#first[this.#row >> PAGE_BITS]!;
+    const row = this.#row & MASK;
+    if (first[row] === 0) first[row] = run + 1;
+    else {
+      const page = (run - 1) >> PAGE_BITS;
+      const i = (run - 1) & MASK;
+      const before = this.#flags[page]![i]! & ~LAST;
+      if (this.#cause[page]![i] === cause && before === packed) {
+        this.#tokens[page]![i]! += tokens;
+        return;
+      }
+      this.#flags[page]![i] = before;
+    }
+    if ((run & MASK) === 0) this.#addPage();
+    this.#cause[run >> PAGE_BITS]![run & MASK] = cause;
+    this.#tokens[run >> PAGE_BITS]![run & MASK] = tokens;
+    this.#flags[run >> PAGE_BITS]![run & MASK] = packed | LAST;
+    this.count = run + 1;
   }
 
   /** First run of a turn, or -1. Its runs go on up to the one that {@link isLast}. */
   first(row: number): number {
-    return row < this.#first.length ? this.#first[row]! - 1 : -1;
+    const page = row >> PAGE_BITS;
+    return page < this.#first.length ? this.#first[page]![row & MASK]! - 1 : -1;
   }
 
   isLast(run: number): boolean {
-    return (this.flags[run]! & LAST) !== 0;
+    return (this.flags(run) & LAST) !== 0;
+  }
+
+  /** Code of {@link CAUSES}. */
+  cause(run: number): number {
+    return this.#cause[run >> PAGE_BITS]![run & MASK]!;
+  }
+
+  tokens(run: number): number {
+    return this.#tokens[run >> PAGE_BITS]![run & MASK]!;
+  }
+
+  /** Bits of {@link CAUSE_FLAG}, with the tier and others behind them. */
+  flags(run: number): number {
+    return this.#flags[run >> PAGE_BITS]![run & MASK]!;
   }
 
   /** Whether the tokens of a run were in some tier of the chosen worker when it missed them. */
   isHeldHere(run: number): boolean {
-    return (this.flags[run]! & CAUSE_FLAG.shadowed) !== 0 || (this.cause[run]! >= FIRST_TIER && this.cause[run]! <= LAST_TIER);
+    const cause = this.cause(run);
+    return (this.flags(run) & CAUSE_FLAG.shadowed) !== 0 || (cause >= FIRST_TIER && cause <= LAST_TIER);
   }
 
   /** Missed tokens of a turn that {@link isHeldHere}. */
@@ -78,7 +108,7 @@ export class TurnCauses {
     let held = 0;
     if (run < 0) return held;
     for (; ; run++) {
-      if (this.isHeldHere(run)) held += this.tokens[run]!;
+      if (this.isHeldHere(run)) held += this.tokens(run);
       if (this.isLast(run)) return held;
     }
   }
@@ -89,10 +119,10 @@ export class TurnCauses {
     let run = this.first(row);
     if (run < 0) return out;
     for (; ; run++) {
-      const bits = this.flags[run]!;
+      const bits = this.flags(run);
       out.push({
-        cause: CAUSES[this.cause[run]!]!,
-        tokens: this.tokens[run]!,
+        cause: CAUSES[this.cause(run)]!,
+        tokens: this.tokens(run),
         tier: (bits & ~LAST) >> TIER_SHIFT,
         alsoEvictedHere: (bits & CAUSE_FLAG.alsoEvictedHere) !== 0,
         shadowed: (bits & CAUSE_FLAG.shadowed) !== 0,
@@ -102,24 +132,17 @@ export class TurnCauses {
     }
   }
 
-  /** Bytes of all columns. */
+  /** Bytes of all pages. */
   get bytes(): number {
-    return this.cause.length * 6 + this.#first.length * 4;
+    return PAGE * (this.#cause.length * 6 + this.#first.length * 4);
   }
 
-  #grow(): void {
-    const size = this.cause.length * 2;
-    this.cause = widened(this.cause, size);
-    this.tokens = widened(this.tokens, size);
-    this.flags = widened(this.flags, size);
+  #addPage(): void {
+    this.#cause.push(new Uint8Array(PAGE));
+    this.#tokens.push(new Int32Array(PAGE));
+    this.#flags.push(new Uint8Array(PAGE));
   }
 }
 
 const FIRST_TIER = CAUSES.indexOf('tier_too_slow.onboard_declined');
 const LAST_TIER = CAUSES.indexOf('tier_too_slow.no_slot');
-
-function widened<T extends Int32Array | Uint8Array>(column: T, needed: number): T {
-  const wide = new (column.constructor as new (length: number) => T)(Math.max(needed, column.length * 2));
-  wide.set(column);
-  return wide;
-}
