@@ -72,7 +72,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   readonly #attempts = new Attempts();
   readonly #record: RunRecord;
   readonly #population: Population;
-  readonly #sampler = new OccupancySampler();
+  readonly #sampler: OccupancySampler;
   #liveTurns = 0;
   #nowMs = 0;
   #progressAt = 0;
@@ -81,6 +81,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
 
   constructor(spec: ClusterSpec) {
     this.#spec = spec;
+    this.#sampler = new OccupancySampler(spec.fleet.onLook);
     this.#workload = spec.workload;
     const count = spec.fleet.workers.length;
     const delays = [...new Set(spec.fleet.workers.map((w) => w.requestMs))].sort((a, b) => a - b);

@@ -6,6 +6,7 @@ import type { RankFacts } from '../../control/ports.ts';
 import type { StepObserver } from '../engine/step-observer.ts';
 import type { StepTimer } from '../engine/step-timer.ts';
 import type { EngineConfig } from '../engine/worker.ts';
+import type { OnLook } from './occupancy.ts';
 import type { ServiceLog } from './service-log.ts';
 
 /** One worker to build. */
@@ -44,6 +45,8 @@ export interface FleetSpec {
   readonly log?: ServiceLog;
   /** Hears why requests wait and what steps compute, for `kvcast explain`; absent = nobody listens. */
   readonly observer?: StepObserver;
+  /** Hears what occupancy metrics are averages of; absent = nobody listens. */
+  readonly onLook?: OnLook;
 }
 
 /** A fault to inject. */

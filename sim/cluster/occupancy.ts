@@ -6,6 +6,9 @@ import type { OccupancySums } from './cluster-spec.ts';
 /** Distance of two looks. */
 export const SAMPLE_MS = 10_000;
 
+/** Hears the load of a worker; the view is written again by the next look. */
+export type OnLook = (worker: number, nowMs: number, view: Readonly<LoadView>) => void;
+
 /** Between checks of the engines' own bookkeeping. */
 const CHECK_MS = 60 * SAMPLE_MS;
 
@@ -27,6 +30,12 @@ export class OccupancySampler {
   #weight = 1;
   #nextCheckMs = 0;
   readonly #view = emptyLoadView();
+  readonly #onLook: OnLook | undefined;
+
+  /** `onLook` hears every worker at every look. */
+  constructor(onLook?: OnLook) {
+    this.#onLook = onLook;
+  }
 
   /** Starts the sums again. */
   reset(): void {
@@ -43,6 +52,7 @@ export class OccupancySampler {
   /** Adds one worker, which has been advanced to now. */
   add(worker: Worker, nowMs: number): void {
     const v = this.look(worker, nowMs);
+    this.#onLook?.(worker.index, nowMs, v);
     const weight = this.#weight;
     const o = this.sums;
     o.samples += weight;

@@ -74,7 +74,7 @@ export function observedCluster(plan: RunPlan, trace: Trace, arm: number, replic
   const partition = new TurnPartition(workers, timeline);
   const cluster = new Cluster({
     ...spec,
-    fleet: { ...spec.fleet, observer: partition },
+    fleet: { ...spec.fleet, observer: partition, ...(timeline === undefined ? {} : { onLook: timeline.looked }) },
     createPlane: (branches, effects) => {
       const plane = spec.createPlane(branches, effects);
       const request = plane.request.bind(plane);

@@ -104,11 +104,11 @@ export class TurnPartition implements StepObserver {
   readonly #arrivals = new Map<number, { readonly turn: string; readonly number: number; readonly tMs: number }>();
   readonly #live = new Map<number, Live>();
   readonly #queues: Queue[];
-  readonly #timeline: Pick<TurnTimeline, 'add'> | undefined;
+  readonly #timeline: Pick<TurnTimeline, 'add' | 'removed'> | undefined;
   readonly #batch = createStepBatch();
 
   /** `timeline` receives every slice of the life of every turn; absent = nobody draws it. */
-  constructor(workers: readonly ObservedWorker[], timeline?: Pick<TurnTimeline, 'add'>) {
+  constructor(workers: readonly ObservedWorker[], timeline?: Pick<TurnTimeline, 'add' | 'removed'>) {
     this.#workers = workers;
     this.#timeline = timeline;
     this.#queues = workers.map(() => ({ reason: WAIT.step, waiting: new Set(), fresh: [], foreseen: [] }));
@@ -319,7 +319,12 @@ export class TurnPartition implements StepObserver {
       kvEvents: (worker, batch, tMs) => inner.kvEvents(worker, batch, tMs),
       settled: (action, outcome, tMs) => inner.settled(action, outcome, tMs),
       claimBroken: (worker, session, blocks, tMs) => inner.claimBroken(worker, session, blocks, tMs),
-      removed: (...facts) => inner.removed(...facts),
+      removed: (worker, tier, branch, from, to, sinceMs, tMs, reason) => {
+        const isTaken = inner.removed(worker, tier, branch, from, to, sinceMs, tMs, reason);
+        // Who did not take it is told again, block by block.
+        if (isTaken) this.#timeline?.removed(worker, tier, to - from, tMs, reason);
+        return isTaken;
+      },
     };
   }
 

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { createJumpWorker } from '../engine/jump/create-jump-worker.ts';
 import { randomCase } from '../engine/worker.property.ts';
 import { AffineTimer, play } from '../engine/worker-fixtures.ts';
+import type { TraceEvent } from './trace-event.ts';
 import { TurnPartition } from './turn-partition.ts';
-import { type TraceEvent, TurnTimeline } from './turn-timeline.ts';
+import { TurnTimeline } from './turn-timeline.ts';
 
 /** The timeline of a random worker and of who came there. */
 function drawn(seed: number): { timeline: TurnTimeline; partition: TurnPartition } {
@@ -34,14 +35,14 @@ describe('timeline', () => {
           const key = `${event.pid} ${event.cat} ${event.id} ${event.name}`;
           open.set(key, (open.get(key) ?? 0) + (event.ph === 'b' ? 1 : -1));
         }
-        if (event.ph === 'C') waiting = Number(event.args!['waiting']);
+        if (event.name === 'waiting') waiting = Number(event.args!['waiting']);
         if (event.ph !== 'M' && last !== undefined) expect(event.ts).toBeGreaterThanOrEqual(last.ts);
         if (event.ph !== 'M') last = event;
       }
       expect([...open.values()].every((n) => n === 0)).toBe(true);
       expect(waiting).toBe(0);
     }
-    expect([...phases].sort()).toEqual(['C', 'M', 'X', 'b', 'e']);
+    expect([...phases].sort()).toEqual(['C', 'M', 'X', 'b', 'e', 'i']);
   });
 
   it('the slices of a finished turn follow one another without a gap from arrival to its end', () => {

@@ -1,11 +1,16 @@
 /**
  * The lives of turns as Chrome trace events, which Perfetto shows: one process per session with a lane per agent, on which the components of
- * its turns follow one another, and one per worker with the prefill chunks of its steps, waits, loads and the length of its queue.
+ * its turns follow one another, and one per worker with the prefill chunks of its steps, waits, loads, the length of its queue and what
+ * happens in its memory (pool-timeline.ts).
  *
- *     pid 0 gateway (decisions) | 1 + rank worker | 1000 + k session          ts, dur in us; X, b/e, s/f, C, M
+ *     pid 0 gateway (decisions) | 1 + rank worker | 1000 + k session          ts, dur in us; X, b/e, s/f, i, C, M
  *
  * Source: experiments specification 7.4; Trace Event Format (Google, 2016).
  */
+
+import type { LoadView } from '../engine/worker.ts';
+import { PoolTimeline } from './pool-timeline.ts';
+import type { TraceEvent } from './trace-event.ts';
 
 /** One slice of the life of a turn. */
 export interface TurnSpan {
@@ -18,20 +23,6 @@ export interface TurnSpan {
   readonly chunk?: { readonly lane: number; readonly tokens: number; readonly from: number };
 }
 
-/** One event; fields as the format names them. */
-export interface TraceEvent {
-  readonly name: string;
-  readonly cat?: string;
-  readonly ph: 'X' | 'b' | 'e' | 's' | 'f' | 'C' | 'M';
-  readonly ts: number;
-  readonly dur?: number;
-  readonly pid: number;
-  readonly tid: number;
-  readonly id?: string;
-  readonly bp?: 'e';
-  readonly args?: Readonly<Record<string, string | number>>;
-}
-
 const SESSIONS = 1000;
 /** About 50 MB. */
 const MOST_SPANS = 90_000;
@@ -39,10 +30,19 @@ const MOST_SPANS = 90_000;
 /** Collects slices of one run and writes them down. */
 export class TurnTimeline {
   readonly #spans: TurnSpan[] = [];
+  readonly #pools = new PoolTimeline();
 
   add(span: TurnSpan): void {
     if (span.toMs > span.fromMs) this.#spans.push(span);
   }
+
+  /** Copies of `blocks` blocks left a tier of a worker; `reason` is a code of REMOVAL. */
+  removed(worker: number, tier: number, blocks: number, tMs: number, reason: number): void {
+    this.#pools.removed(worker, tier, blocks, tMs, reason);
+  }
+
+  /** The memory of a worker at a look; bound, since it is handed over alone. */
+  readonly looked = (worker: number, tMs: number, view: Readonly<LoadView>): void => this.#pools.looked(worker, tMs, view);
 
   /** All events, sorted by (ts, pid, tid); of a run that is too long those of every k-th session, which `sampled` tells. */
   events(most = MOST_SPANS): { readonly events: readonly TraceEvent[]; readonly sampled: number } {
@@ -56,6 +56,7 @@ export class TurnTimeline {
       const pid = sessions.get(sessionOf(span.turn));
       if (pid !== undefined) events.push(...eventsOf(span, pid, laneOf(lanes, span.turn), begun));
     }
+    events.push(...this.#pools.events());
     const order = events.map((event, seq) => ({ event, seq }));
     order.sort((a, b) => a.event.ts - b.event.ts || a.event.pid - b.event.pid || a.event.tid - b.event.tid || a.seq - b.seq);
     const sorted = order.map(({ event }) => event);
