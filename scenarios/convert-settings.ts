@@ -211,6 +211,7 @@ function engineSettings(engine: Loose, context: ConvertContext): EngineSettings 
       storeThreshold: w['storeThreshold'],
       storePromptOnly: w['storePromptOnly'],
       ...given(w, 'ranker'),
+      ...given(w, 'ttftTarget', 'ttftTargetMs', ms),
       ...given(w, 'hostWrite'),
       ...given(w, 'requestDelay', 'requestDelayMs', ms),
     },

@@ -71,6 +71,7 @@ export const FULL_SCENARIO = {
             storeThreshold: 2,
             storePromptOnly: true,
             ranker: 'slru',
+            ttftTarget: '3s',
             hostWrite: 'writeBack',
             requestDelay: '3ms',
           },

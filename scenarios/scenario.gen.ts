@@ -559,7 +559,11 @@ export interface Scenario {
               /**
                * Order of HBM blocks inside their victim class and level.
                */
-              ranker?: 'lru' | 'lfu' | 'slru' | 'fifo' | 'mru';
+              ranker?: 'lru' | 'lfu' | 'slru' | 'fifo' | 'mru' | 'gdsf' | 'tlru';
+              /**
+               * Time to first token that ranker tlru aims at: what prefill can compute in it need not be kept.
+               */
+              ttftTarget?: string | number;
               /**
                * When blocks are copied to the host tier: when they are complete, or when they are evicted from HBM.
                */

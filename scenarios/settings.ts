@@ -131,7 +131,9 @@ export interface EngineSettings {
     readonly storeThreshold: number;
     readonly storePromptOnly: boolean;
     /** Absent = lru. */
-    readonly ranker?: 'lru' | 'lfu' | 'slru' | 'fifo' | 'mru';
+    readonly ranker?: 'lru' | 'lfu' | 'slru' | 'fifo' | 'mru' | 'gdsf' | 'tlru';
+    /** Absent = 2 s. */
+    readonly ttftTargetMs?: number;
     /** Absent = writeThrough. */
     readonly hostWrite?: 'writeThrough' | 'writeBack';
     /** Absent = the timing cell's. */

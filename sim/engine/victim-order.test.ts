@@ -302,7 +302,7 @@ describe.each([
       return { tMs: 20 * i, kind: 'submit', request };
     });
     inputs.push({ tMs: 900, kind: 'submit', request: p.request({ promptTokens: 19, outputTokens: 1, arrivalMs: 900 }) });
-    const config = engineConfig({ blocks: 6, maxBatchedTokens: 1024, ranker });
+    const config = engineConfig({ blocks: 6, maxBatchedTokens: 1024, ranker, prefillMsPerToken: 1 });
     const scene = { config, branches: p.branches, timer: new AffineTimer({ baseMs: 10 }), inputs, links: null, checks: 'deep' } as const;
     const { sink } = play((parts) => create(parts), scene);
     const names = new Map(Object.entries(branch).map(([name, id]) => [id, name]));
@@ -315,5 +315,38 @@ describe.each([
     expect(order('slru')).toBe('b d a c');
     expect(order('fifo')).toBe('a b c d');
     expect(order('mru')).toBe('c d b a');
+  });
+
+  it('gdsf by reads times recompute cost, the key of the last victim added: what was hot ages (6, R6)', () => {
+    expect(order('gdsf')).toBe('d b a c');
+  });
+
+  it('tlru by what the next turn of a conversation can recompute in time: excess tails first, then by last access (6, R8)', () => {
+    const p = new Prompts(4);
+    const chains = { A: p.shared(4), B: p.shared(3) };
+    const inputs: WorkerInput[] = [
+      { tMs: 0, kind: 'submit', request: p.request({ promptTokens: 17, outputTokens: 1, branch: chains.A, depth: 4, session: 1 }) },
+      {
+        tMs: 50,
+        kind: 'submit',
+        request: p.request({ promptTokens: 13, outputTokens: 1, branch: chains.B, depth: 3, session: 2, arrivalMs: 50 }),
+      },
+      { tMs: 100, kind: 'submit', request: p.request({ promptTokens: 35, outputTokens: 1, arrivalMs: 100 }) },
+    ];
+    const groups = (ranker: Ranker): string => {
+      // 8 ms at 1 ms per token: two blocks.
+      const config = engineConfig({ blocks: 10, maxBatchedTokens: 1024, ranker, prefillMsPerToken: 1, ttftTargetMs: 8 });
+      const scene = { config, branches: p.branches, timer: new AffineTimer({ baseMs: 10 }), inputs, links: null, checks: 'deep' } as const;
+      const { sink } = play((parts) => create(parts), scene);
+      const runs: { name: string; offsets: number[] }[] = [];
+      for (const { branch, offset } of sink.removals.values()) {
+        const name = branch === chains.A ? 'A' : 'B';
+        if (runs.at(-1)?.name !== name) runs.push({ name, offsets: [] });
+        runs.at(-1)!.offsets.push(offset);
+      }
+      return runs.map(({ name, offsets }) => name + offsets.toSorted((a, b) => a - b).join('')).join(' ');
+    };
+    expect(groups('lru')).toBe('A0123 B012');
+    expect(groups('tlru')).toBe('A23 B12 A01 B0');
   });
 });

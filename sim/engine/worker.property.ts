@@ -267,6 +267,7 @@ class CaseMaker {
       hostWrite: this.#pick(['writeThrough', 'writeThrough', 'writeBack'] as const),
       offloadMinPriority: this.#pick([0, 30]),
       ranker: this.#flavour.ranker ?? 'lru',
+      ...(this.#flavour.ranker === 'tlru' ? { ttftTargetMs: this.#integer(1, 20) } : {}),
     });
   }
 

@@ -90,9 +90,11 @@ import type { Regime, StepTimer } from './step-timer.ts';
 
 /**
  * Baseline rankers, retention specification 6 (R1, R3): what goes first inside a class and level is the copy with the smallest key, then the
- * one at the head of the free queue. lru: no key; lfu: hits; slru: 1 from 2 hits on, else 0; fifo: when it was stored; mru: the tail of the queue.
+ * one at the head of the free queue. lru: no key; lfu: hits; slru: 1 from 2 hits on, else 0; fifo: when it was stored; mru: the tail of the queue;
+ * gdsf (R6): L + reads x recompute cost per token of the chain whose release made it idle, L = key of the last victim; tlru (R8): 0 behind
+ * the tokens of its conversation that the next turn needs within the TTFT target, else 1. Keys by hits and chains are those of the release.
  */
-export type Ranker = 'lru' | 'lfu' | 'slru' | 'fifo' | 'mru';
+export type Ranker = 'lru' | 'lfu' | 'slru' | 'fifo' | 'mru' | 'gdsf' | 'tlru';
 
 /** Engine settings after defaults; names and meaning as in engine specification 1.1. */
 export interface EngineConfig {
@@ -132,6 +134,8 @@ export interface EngineConfig {
   readonly defaultPriority?: number;
   /** Order of unclaimed HBM blocks inside class and level; default lru. */
   readonly ranker?: Ranker;
+  /** TTFT that tlru aims at, ms; default 2000. */
+  readonly ttftTargetMs?: number;
   /** When blocks are copied to the host tier: when they are complete (default), or when they are evicted. */
   readonly hostWrite?: 'writeThrough' | 'writeBack';
   /** Of writeBack: victims of a lower level are dropped; default 0. */

@@ -235,6 +235,7 @@ export function compilePool(settings: ScenarioSettings, pool: PoolSettings, inpu
       storeThreshold: e.storeThreshold,
       storePromptOnly: e.storePromptOnly,
       ...(e.ranker === undefined ? {} : { ranker: e.ranker }),
+      ...(e.ttftTargetMs === undefined ? {} : { ttftTargetMs: e.ttftTargetMs }),
       ...(e.hostWrite === undefined ? {} : { hostWrite: e.hostWrite }),
       prefillMsPerToken: prefill.msPerToken,
       prefillMsPerPair: prefill.msPerPair,

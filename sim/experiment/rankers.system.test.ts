@@ -21,7 +21,7 @@ async function simulate(ranker: Ranker, kvBlocks: number, stepMode: 'jump' | 're
   return { hash: job.result().runHash, evicted: job.run().counters[0]!.hbmEvictedBlocks };
 }
 
-describe.each<Ranker>(['lfu', 'slru', 'fifo', 'mru'])('%s', (ranker) => {
+describe.each<Ranker>(['lfu', 'slru', 'fifo', 'mru', 'gdsf', 'tlru'])('%s', (ranker) => {
   it('equals lru bit for bit while nothing is evicted', async () => {
     const lru = await simulate('lru', AMPLE);
     expect(lru.evicted).toBe(0);

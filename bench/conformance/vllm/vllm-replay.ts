@@ -137,6 +137,7 @@ class Replay {
       const prompt = recorded.prompt.reduce((sum, segment) => sum + segment[2], 0);
       const request = new SchedulerRequest({
         id,
+        session: id,
         promptTokens: prompt,
         maxTokens: recorded.max_tokens,
         stopAt: recorded.stop_at ?? Number.POSITIVE_INFINITY,

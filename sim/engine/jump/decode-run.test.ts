@@ -74,7 +74,7 @@ describe('a decode set', () => {
     const slots = new RequestSlots();
     const set = new DecodeSet(slots, 16);
     const ids = [100, 111, 112, 127].map((computed, i) => {
-      const s = slots.alloc(0);
+      const s = slots.alloc(0, 0);
       slots.order[s] = i;
       set.add(s, computed, remaining[i]!, false);
       return s;

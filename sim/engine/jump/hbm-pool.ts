@@ -315,6 +315,11 @@ export class HbmPool extends SegmentPool {
     else this.insertBySeq(list, s);
   }
 
+  /** {@link release} of all blocks of a request of this session. */
+  releaseOf(_session: number, leaf: number, depth: number, hashless: number, tag: number): void {
+    this.release(leaf, depth, hashless, tag);
+  }
+
   /** Class x LEVELS + level of a segment that is no garbage. */
   protected groupOf(s: number): number {
     const level = this.level.length === 0 ? 0 : this.level[s >> 4]!;

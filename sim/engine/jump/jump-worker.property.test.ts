@@ -5,7 +5,7 @@ import { compareSeed } from './equality.property.ts';
 
 const RUNS = Number(process.env['KVCAST_RUNS'] ?? 200);
 const FIRST = Number(process.env['KVCAST_SEED'] ?? 0);
-const RANKERS: readonly Ranker[] = ['lfu', 'slru', 'fifo', 'mru'];
+const RANKERS: readonly Ranker[] = ['lfu', 'slru', 'fifo', 'mru', 'gdsf', 'tlru'];
 
 describe.each([
   ['synchronous', false],

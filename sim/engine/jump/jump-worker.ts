@@ -113,7 +113,7 @@ export class JumpWorker implements Worker {
       this.parts.sink.ended(request.id, tMs, refusal.status, 0, refusal.reason);
       return;
     }
-    const s = slots.alloc(this.index);
+    const s = slots.alloc(this.index, request.session);
     const room = config.maxModelLen - request.promptTokens;
     const wanted = Math.max(request.outputTokens, 1);
     slots.id[s] = request.id;

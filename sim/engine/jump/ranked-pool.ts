@@ -6,7 +6,7 @@
  * Source: retention specification 4.1, 6; worker port (Ranker).
  */
 import type { BranchTable } from '../../../control/blocks.ts';
-import { PROTECTED_HITS, rankByHits } from '../rank-by-hits.ts';
+import { PROTECTED_HITS, RankKeys } from '../rank-keys.ts';
 import type { EngineConfig, Ranker } from '../worker.ts';
 import { HbmPool } from './hbm-pool.ts';
 import type { KvOutbox } from './kv-outbox.ts';
@@ -17,6 +17,7 @@ import type { SegmentStore } from './segment-store.ts';
 
 export class RankedPool extends HbmPool {
   private readonly ranker: Ranker;
+  private readonly keys: RankKeys;
   private readonly order: SegmentHeap;
   /** Hits from which further ones change nothing; 0 = the ranker does not count them. */
   private readonly countedHits: number;
@@ -35,7 +36,8 @@ export class RankedPool extends HbmPool {
     this.addRankColumns();
     const ranker = config.ranker!;
     this.ranker = ranker;
-    this.countedHits = ranker === 'lfu' ? Infinity : ranker === 'slru' ? PROTECTED_HITS : 0;
+    this.keys = new RankKeys(config);
+    this.countedHits = ranker === 'lfu' || ranker === 'gdsf' ? Infinity : ranker === 'slru' ? PROTECTED_HITS : 0;
     this.shallowFirst = ranker === 'fifo' || ranker === 'mru';
     this.direction = ranker === 'mru' ? -1 : 1;
     this.order = new SegmentHeap(this);
@@ -89,9 +91,26 @@ export class RankedPool extends HbmPool {
     return s;
   }
 
+  override releaseOf(session: number, leaf: number, depth: number, hashless: number, tag: number): void {
+    if (depth > 0) this.keys.startChain(session, depth);
+    super.releaseOf(session, leaf, depth, hashless, tag);
+    this.keys.endChain();
+  }
+
   protected override listIdle(s: number): void {
-    if (this.ranker !== 'fifo') this.rank[s >> 4] = rankByHits(this.ranker, this.hits[s >> 4]!);
+    const keep = this.keys.keepBlocks - this.branches.start[this.branch[s]!]!;
+    if (this.from[s]! < keep && keep < this.to[s]!) this.listRanked(this.split(s, keep), false);
+    this.listRanked(s, this.from[s]! < keep);
+  }
+
+  private listRanked(s: number, kept: boolean): void {
+    if (this.ranker !== 'fifo') this.rank[s >> 4] = this.keys.key(this.hits[s >> 4]!, kept);
     super.listIdle(s);
+  }
+
+  protected override evictFrom(s: number, n: number): number {
+    if (isRanked(this.list[s]!)) this.keys.evicted(this.rank[s >> 4]!);
+    return super.evictFrom(s, n);
   }
 
   protected override insert(list: number, s: number, older: number): void {

@@ -35,6 +35,7 @@ export class RequestSlots {
   private offsets = this.priorities;
   private finishes = this.priorities;
   id = new Int32Array(0);
+  session = this.id;
   leaf = this.id;
   prompt = this.id;
   /** Tokens to produce after the limits. */
@@ -88,8 +89,8 @@ export class RequestSlots {
     this.resize(16);
   }
 
-  /** A slot of this worker, in no queue. */
-  alloc(worker: number): number {
+  /** A slot of this worker for a request of a session, in no queue. */
+  alloc(worker: number, session: number): number {
     let s = this.freeHead;
     if (s !== NONE) this.freeHead = this.next[s]!;
     else {
@@ -97,6 +98,7 @@ export class RequestSlots {
       s = this.used++ * ROW;
     }
     this.owner[s] = worker;
+    this.session[s] = session;
     this.out[s] = 0;
     this.computed[s] = 0;
     this.held[s] = 0;
@@ -220,6 +222,7 @@ export class RequestSlots {
     this.placeholders = ints(39);
     this.isEnding = ints(40);
     this.unforeseen = ints(41);
+    this.session = ints(42);
     this.capacity = rows;
   }
 }

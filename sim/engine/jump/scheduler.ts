@@ -374,7 +374,7 @@ export class Scheduler {
   /** Frees every block of a request, tail first. */
   releaseBlocks(s: number): void {
     const { slots } = this;
-    this.pool.release(slots.leaf[s]!, slots.entered[s]!, slots.held[s]! - slots.entered[s]!, slots.tag[s]!);
+    this.pool.releaseOf(slots.session[s]!, slots.leaf[s]!, slots.entered[s]!, slots.held[s]! - slots.entered[s]!, slots.tag[s]!);
     slots.held[s] = 0;
     slots.entered[s] = 0;
     slots.tag[s] = 0;

@@ -4,9 +4,9 @@
  * held equal to this.
  */
 import type { OnExpiry } from '../../../control/ports.ts';
-import { rankByHits } from '../rank-by-hits.ts';
+import { type RankConfig, RankKeys } from '../rank-keys.ts';
 import { REMOVAL } from '../removal.ts';
-import type { Ranker, WorkerCounters } from '../worker.ts';
+import type { WorkerCounters } from '../worker.ts';
 import { FreeQueue } from './free-queue.ts';
 
 /** Identity of a block's whole prefix; equality of keys = equality of content. */
@@ -52,8 +52,8 @@ export interface BlockPoolOptions {
   readonly blocks: number;
   /** vLLM <= 0.27 without prefix caching: freed blocks go to the tail of the queue instead of its head. */
   readonly appendHashless: boolean;
-  /** Default lru. */
-  readonly ranker?: Ranker;
+  /** Ranker and what it reads; absent = lru. */
+  readonly ranking?: RankConfig;
   /** Level of copies without one; default 0. */
   readonly defaultPriority?: number;
   /** Whether the tier below has a readable copy; absent = never. */
@@ -102,10 +102,12 @@ export class BlockPool {
   cached = 0;
   readonly #options: BlockPoolOptions;
   readonly #defaultPriority: number;
-  readonly #ranker: Ranker;
-  /** Hits since it was stored, and number of the store, per block. */
+  readonly #ranker: NonNullable<RankConfig['ranker']>;
+  readonly #ranks: RankKeys | null;
+  /** Hits since it was stored, number of the store, and key at the last release, per block. */
   readonly #hits: Int32Array;
   readonly #storedAt: Float64Array;
+  readonly #rank: Float64Array;
   #stores = 0;
   #earliestMs = Number.POSITIVE_INFINITY;
   #earliestKnown = true;
@@ -113,7 +115,9 @@ export class BlockPool {
   constructor(options: BlockPoolOptions) {
     this.#options = options;
     this.#defaultPriority = options.defaultPriority ?? 0;
-    this.#ranker = options.ranker ?? 'lru';
+    this.#ranker = options.ranking?.ranker ?? 'lru';
+    this.#ranks = options.ranking === undefined ? null : new RankKeys(options.ranking);
+    this.#rank = new Float64Array(options.blocks);
     this.#hits = new Int32Array(options.blocks);
     this.#storedAt = new Float64Array(options.blocks);
     this.blocks = options.blocks;
@@ -198,6 +202,7 @@ export class BlockPool {
       this.queue.remove(block);
       if (this.keys[block] !== NO_KEY) {
         if (this.#isWorthKeeping(block)) this.victims.push(this.keys[block]!);
+        if (!this.garbage.has(block)) this.#ranks?.evicted(this.#rank[block]!);
         this.#forget(block, this.#evictionReason(block));
         this.#options.totals.hbmEvictedBlocks++;
       }
@@ -209,13 +214,21 @@ export class BlockPool {
     return taken;
   }
 
+  /** {@link release} of the block table of a request, tail first. */
+  releaseOf(session: number, table: readonly number[]): void {
+    const cached = table.filter((block) => this.keys[block] !== NO_KEY).length;
+    if (cached > 0) this.#ranks?.startChain(session, cached);
+    this.release(table.toReversed());
+    this.#ranks?.endChain();
+  }
+
   /**
    * Returns references. Blocks that reach 0 are split: hash-less ones go to the head of the queue, cached ones to its tail, both in
-   * list order.
+   * list order. The last of the list is the first of its chain.
    */
   release(blocks: readonly number[]): void {
     const hashless: number[] = [];
-    for (const block of blocks) {
+    for (const [i, block] of blocks.entries()) {
       if (this.refs[block]! <= 0) throw new Error(`block pool: block ${block} released without a reference`);
       this.refs[block]!--;
       if (this.refs[block]! > 0) continue;
@@ -225,7 +238,11 @@ export class BlockPool {
         this.#options.totals.hbmExpiredBlocks++;
       }
       if (this.keys[block] === NO_KEY) hashless.push(block);
-      else this.queue.append(block);
+      else {
+        const isKept = blocks.length - 1 - i < (this.#ranks?.keepBlocks ?? 0);
+        this.#rank[block] = this.#ranks?.key(this.#hits[block]!, isKept) ?? 0;
+        this.queue.append(block);
+      }
     }
     if (this.#options.appendHashless) for (const block of hashless) this.queue.append(block);
     else for (const block of hashless.reverse()) this.queue.prepend(block);
@@ -387,7 +404,7 @@ export class BlockPool {
   /** Key of the ranker; `place` = blocks before it in the queue. */
   #key(block: number, place: number): number {
     if (this.#ranker === 'fifo') return this.#storedAt[block]!;
-    return this.#ranker === 'mru' ? -place : rankByHits(this.#ranker, this.#hits[block]!);
+    return this.#ranker === 'mru' ? -place : this.#rank[block]!;
   }
 
   /** Whether a victim should be copied below. */

@@ -104,6 +104,7 @@ export class ReferenceWorker implements Worker {
     const outputTokens = Math.max(request.outputTokens, 1);
     const queued = new SchedulerRequest({
       id: request.id,
+      session: request.session,
       promptTokens: request.promptTokens,
       maxTokens: request.stopsEarly ? NEVER : outputTokens,
       stopAt: request.stopsEarly ? outputTokens : NEVER,

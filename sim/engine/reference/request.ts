@@ -15,6 +15,7 @@ export interface Restore {
 /** Tokens, blocks and place of one request. */
 export class SchedulerRequest {
   readonly id: number;
+  readonly session: number;
   readonly promptTokens: number;
   /** Foreseeable end: client's limit; Infinity if only a stop token ends it. */
   readonly maxTokens: number;
@@ -43,6 +44,7 @@ export class SchedulerRequest {
 
   constructor(facts: {
     id: number;
+    session: number;
     promptTokens: number;
     maxTokens: number;
     stopAt: number;
@@ -51,6 +53,7 @@ export class SchedulerRequest {
     keyOf: (block: number) => BlockKey;
   }) {
     this.id = facts.id;
+    this.session = facts.session;
     this.promptTokens = facts.promptTokens;
     this.maxTokens = facts.maxTokens;
     this.stopAt = facts.stopAt;

@@ -125,7 +125,7 @@ export class Scheduler {
     this.pool = new BlockPool({
       blocks: config.blocks,
       defaultPriority: config.defaultPriority ?? 0,
-      ranker: config.ranker ?? 'lru',
+      ranking: config,
       ...(writesBack(config) ? { noteFromPriority: config.offloadMinPriority ?? 0 } : {}),
       appendHashless: config.rules === '0.27' && !config.prefixCaching,
       ...settings.events,
@@ -182,7 +182,7 @@ export class Scheduler {
 
   /** Tail first, so that within one request the tail is evicted before the head. */
   freeBlocks(request: SchedulerRequest): void {
-    this.pool.release(request.blocks.toReversed());
+    this.pool.releaseOf(request.session, request.blocks);
     request.blocks = [];
     request.entered = 0;
   }
