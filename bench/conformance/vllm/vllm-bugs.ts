@@ -107,12 +107,6 @@ export const VLLM_BUGS: readonly SeededBug[] = [
       to: 'this.#enterFull(request, request.computed);',
     },
     {
-      id: 'forward-free',
-      breaks: 'a table is freed head first',
-      from: 'request.blocks.toReversed()',
-      to: 'request.blocks.slice()',
-    },
-    {
       id: 'stale-token-dropped',
       breaks: 'the token outstanding at a preemption is lost',
       from: 'request.out++;',
@@ -133,6 +127,12 @@ export const VLLM_BUGS: readonly SeededBug[] = [
     },
   ]),
   ...inFile(POOL, 'm', [
+    {
+      id: 'forward-free',
+      breaks: 'a table is freed head first',
+      from: 'table.toReversed()',
+      to: 'table.slice()',
+    },
     {
       id: 'most-recent-first',
       breaks: 'the block released last is evicted first',

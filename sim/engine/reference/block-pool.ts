@@ -238,11 +238,8 @@ export class BlockPool {
         this.#options.totals.hbmExpiredBlocks++;
       }
       if (this.keys[block] === NO_KEY) hashless.push(block);
-      else {
-        const isKept = blocks.length - 1 - i < (this.#ranks?.keepBlocks ?? 0);
-        this.#rank[block] = this.#ranks?.key(this.#hits[block]!, isKept) ?? 0;
-        this.queue.append(block);
-      }
+      else this.queue.append(block);
+      if (this.#ranks !== null) this.#rank[block] = this.#ranks.key(this.#hits[block]!, blocks.length - 1 - i < this.#ranks.keepBlocks);
     }
     if (this.#options.appendHashless) for (const block of hashless) this.queue.append(block);
     else for (const block of hashless.reverse()) this.queue.prepend(block);
