@@ -5,6 +5,7 @@ import type { ModelValues, PresetStore } from './presets.ts';
 import { problemAt } from './problem-place.ts';
 import { parseScalar, type ScalarKind } from './scalars.ts';
 import { didYouMean } from './spelling.ts';
+import { wrongShareSum } from './tenant-shares.ts';
 
 const MAX_WORKERS = 1024;
 
@@ -18,6 +19,8 @@ export function checkMeaning(root: LocatedMap, presets: PresetStore): Problem[] 
   check.names(['fleet', 'pools'], 'pool');
   check.names(['slo'], 'objective');
   check.names(['workload', 'toolTime', 'tools'], 'tool');
+  check.names(['workload', 'tenants'], 'tenant');
+  check.tenants();
   return check.problems;
 }
 
@@ -172,6 +175,18 @@ class MeaningCheck {
         }
       }
     }
+  }
+
+  /** Shares of tenants add up to 1. */
+  tenants(): void {
+    const list = this.#node(['workload', 'tenants']);
+    if (list?.type !== 'list') return;
+    const sum = wrongShareSum([...list.items.keys()].map((i) => this.#number('share', ['workload', 'tenants', i, 'share'])));
+    if (sum === undefined) return;
+    const message = `got shares that add up to ${+sum.toPrecision(6)}, expected 1`;
+    this.problems.push(
+      problemAt(list.origin, 'E_RANGE', 'workload.tenants', message, 'Leave out the share of those that take the rest, equally'),
+    );
   }
 
   names(steps: PathStep[], noun: string): void {

@@ -26,10 +26,12 @@ import type {
   RunSettings,
   ScenarioSettings,
   SynthSettings,
+  TenantSettings,
   ToolTimeSettings,
   TraceSettings,
   WorkloadSettings,
 } from './settings.ts';
+import { tenantShares } from './tenant-shares.ts';
 
 /** What conversion needs besides the tree. */
 export interface ConvertContext {
@@ -106,12 +108,24 @@ function workloadSettings(root: LocatedMap, workload: Loose, context: ConvertCon
       respawnMs: ms(arrivals!['respawn']),
       withoutTimes: arrivals!['withoutTimes'] as 'error' | 'zero',
     },
+    ...given(workload, 'tenants', 'tenants', (tenants) => tenantSettings(tenants as Loose[])),
+    salt: workload['salt'],
     scale: scale as WorkloadSettings['scale'],
     timeout: { requestMs: ms(timeout!['request']), firstTokenMs: ms(timeout!['firstToken']) },
     abandon: { humanMs: ms(abandon!['human']), sigma: abandon!['sigma'] },
     retry: { max: retry!['max'], baseMs: ms(retry!['base']), capMs: ms(retry!['cap']) },
     ...given(workload, 'toolTime', 'toolTime', (toolTime) => toolTimeSettings(toolTime as Loose)),
   };
+}
+
+function tenantSettings(tenants: readonly Loose[]): TenantSettings[] {
+  const shares = tenantShares(tenants.map((tenant) => (tenant['share'] === undefined ? undefined : scalar('share', tenant['share']))));
+  return tenants.map((tenant, i) => ({
+    name: tenant['name'] as string,
+    share: shares[i]!,
+    ...given(tenant, 'class'),
+    ...given(tenant, 'salt'),
+  }));
 }
 
 function traceSettings(root: LocatedMap, trace: Loose, context: ConvertContext): TraceSettings {

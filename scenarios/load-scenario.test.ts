@@ -282,7 +282,6 @@ describe('error texts', () => {
   it('refuses legal values that are not modelled, and never ignores them', () => {
     const cases: readonly (readonly [string, string, string])[] = [
       ['weka-dev@1}', 'weka-dev@1, entryCache: warm}', 'workload.trace.entryCache'],
-      ['concurrency: 4}', 'concurrency: 4}\n  tenants: [{name: a}]', 'workload.tenants'],
       ['workers: 2', 'workers: 2\n      dataParallel: 2', 'fleet.pools[0].dataParallel'],
       ['workers: 2', 'workers: 2\n      role: prefill', 'fleet.pools[0].role'],
       ['workers: 2', 'workers: 2\n      tiers: {disk: {size: 1TB}}', 'fleet.pools[0].tiers.disk'],
@@ -312,6 +311,23 @@ describe('error texts', () => {
     expect(one(synth('trace: {use: coding-agent-weka@1}'))).toMatch(/^E_PRESET a.yaml:5:16 workload.trace.use: .*Write synth: /);
     expect(one(synth('trace: {use: weka-dev@1}\n  synth: {use: coding-agent-weka@1}'))).toMatch(/^E_EXCLUSIVE a.yaml:6:10 workload.synth/);
     expect(one(synth('resample: none'))).toMatch(/^E_REQUIRED a.yaml:\d+:\d+ workload.trace: .* a generator: synth: /);
+  });
+
+  it('reads tenants, gives the rest of the shares to those without one, and refuses shares that cannot add up to 1', () => {
+    const tenants = (list: string) => BASE.replace('concurrency: 4}', `concurrency: 4}\n  tenants: ${list}`);
+    const { workload } = load(tenants('[{name: a, share: 50%, salt: team}, {name: b, class: batch}, {name: c}]')).settings;
+    expect(workload.tenants).toEqual([
+      { name: 'a', share: 0.5, salt: 'team' },
+      { name: 'b', share: 0.25, class: 'batch' },
+      { name: 'c', share: 0.25 },
+    ]);
+    expect(workload.salt).toBe('perTenant');
+    expect(one(tenants('[{name: a, share: 0.7}, {name: b, share: 0.4}]'))).toMatch(
+      /^E_RANGE a.yaml:\d+:\d+ workload.tenants: got shares that add up to 1.1, expected 1/,
+    );
+    expect(one(tenants('[{name: a, share: 10%}]'))).toContain('got shares that add up to 0.1, expected 1');
+    expect(one(tenants('[{name: a}, {name: a}]'))).toMatch(/^E_NAME_DUPLICATE .*got a second tenant a/);
+    expect(load(tenants(`[${Array.from({ length: 10 }, (_, i) => `{name: t${i}, share: 0.1}`).join(', ')}]`)).settings).toBeDefined();
   });
 
   it('reads changes of tool times and retries, and refuses impossible ones with their place', () => {

@@ -211,7 +211,10 @@ export interface Scenario {
       };
     };
     /**
-     * Multi-tenant mix.
+     * Tenants that sessions are dealt to, one draw per session; left out = as the trace names them.
+     *
+     * @minItems 1
+     * @maxItems 1024
      */
     tenants?: {
       /**
@@ -219,18 +222,22 @@ export interface Scenario {
        */
       name: string;
       /**
-       * Share of sessions.
+       * Share of sessions; the shares add up to 1, and those left out share the rest equally.
        */
       share?: number | string;
       /**
-       * Service class.
+       * Queue class of its requests.
        */
       class?: string;
       /**
-       * Cache salt.
+       * Cache salt: tenants that write the same one share blocks.
        */
       salt?: string;
     }[];
+    /**
+     * Whether block ids carry the salt of their tenant: perTenant keeps tenants apart, shared lets equal content hit across them.
+     */
+    salt?: 'perTenant' | 'shared';
     /**
      * Multipliers on the workload.
      */

@@ -85,6 +85,16 @@ export interface ArrivalSettings {
   readonly withoutTimes: 'error' | 'zero';
 }
 
+/** A tenant of a mix; shares add up to 1. */
+export interface TenantSettings {
+  readonly name: string;
+  readonly share: number;
+  /** Absent = as the trace's session. */
+  readonly class?: string;
+  /** Absent = its own. */
+  readonly salt?: string;
+}
+
 export interface WorkloadSettings {
   /** What sessions are made from: a recorded trace or a generator; exactly one is there. */
   readonly trace?: TraceSettings;
@@ -94,6 +104,9 @@ export interface WorkloadSettings {
   readonly resample: 'none' | 'jitter' | 'bootstrap';
   readonly overlong: 'exclude' | 'truncate' | 'fail';
   readonly arrivals: ArrivalSettings;
+  /** Absent = as the trace names them. */
+  readonly tenants?: readonly TenantSettings[];
+  readonly salt: 'perTenant' | 'shared';
   readonly scale: { readonly load: number; readonly context: number; readonly pause: number };
   readonly timeout: { readonly requestMs: number; readonly firstTokenMs: number };
   /** Patience after a human pause; Infinity = nobody leaves. */

@@ -302,6 +302,8 @@ export function workloadOptions(base: ScenarioSettings): WorkloadOptions {
     scaleContext: w.scale.context,
     scalePause: w.scale.pause,
     ...toolTime(w.toolTime),
+    ...(w.tenants === undefined ? {} : { tenants: w.tenants }),
+    salt: w.salt,
     hintShare: base.control.hints,
     arrivals: arrivals(base),
   };

@@ -1,5 +1,6 @@
 /** One number per replication for any metric of the registry, from what a run left behind. Source: experiments specification 4. */
 import type { RollUp } from './causes.ts';
+import { jainIndex, tenantFairness } from './fairness.ts';
 import { busy, costUsd, counted, energy, gpuHours, linkShare, populationSd, usdPerHour, utilization } from './fleet-values.ts';
 import { itemFilter, sortedValues } from './item-values.ts';
 import { type BoundExpression, boundMetric } from './metric-expression.ts';
@@ -50,7 +51,7 @@ const FORMULAS: Readonly<Record<string, Formula>> = {
   'kv.reuse.delivered': (bound, run) => reuseShare(bound, run, false, false),
   'load.imbalance': (bound, run) => busy(bound, run, (times, mean) => Math.max(...times) / mean),
   'load.cv': (bound, run) => busy(bound, run, (times, mean) => populationSd(times) / mean),
-  'load.jain': (bound, run) => busy(bound, run, (times, mean) => (times.length * mean * mean) / sum(times, (x) => x * x)),
+  'load.jain': (bound, run) => busy(bound, run, jainIndex),
   'engine.utilization': utilization,
   'engine.preemptions': (bound, run) => counted(bound, run, (c) => c.preemptions),
   'kv.occupancy.hbm': (_, run) => present(run.occupancy?.hbm),
@@ -89,7 +90,7 @@ const FORMULAS: Readonly<Record<string, Formula>> = {
   'energy.whPerSession': (_, run) => ratio(1000 * energy(run), completed(run), 'no session completed', completed(run)),
   'kv.pinWaste': () => missing('needs the byte-second ledger of claims'),
   'kv.duplicateBytes': () => missing('needs the residency ledger'),
-  'fairness.jain': () => missing('needs tenants'),
+  'fairness.jain': tenantFairness,
 };
 
 // ---- tallies ----------------------------------------------------------------------------------------------------------------

@@ -179,7 +179,7 @@ const COST_ROWS: readonly Row[] = [
   ['cost.usdPerGoodSession', 'USD', 'lower', 'ratio', 'total cost / sessions that count for goodput.sessions'],
   ['energy.kWh', 'kWh', 'lower', 'ratio', 'GPUs x (idle + (TDP - idle) x utilisation) x PUE, idle = 0.2 TDP assumed'],
   ['energy.whPerSession', 'Wh', 'lower', 'ratio', 'energy / completed sessions'],
-  ['fairness.jain', '1', 'higher', 'proportion', 'evenness over tenants of served weighted tokens'],
+  ['fairness.jain', '1', 'higher', 'proportion', 'Jain index over tenants of served tokens per session, prompt + 2 x output'],
 ];
 
 /** All metrics in the order of the specification's table. */

@@ -13,6 +13,7 @@ import { transformedPause } from './pauses.ts';
 import { PlayedTurns, resolvedBranch } from './played-turns.ts';
 import { planSessions, type SessionPlan } from './session-plan.ts';
 import { type SessionTemplate, SessionTemplates } from './session-template.ts';
+import { TenantMix } from './tenant-mix.ts';
 import type { Workload, WorkloadFacts } from './workload.ts';
 import { WorkloadHash } from './workload-hash.ts';
 import type { WorkloadOptions } from './workload-options.ts';
@@ -47,8 +48,7 @@ class TraceWorkload implements Workload {
   readonly #plan: SessionPlan;
   readonly #templates: SessionTemplates;
   readonly #choice: SessionChoice;
-  /** Tenant index of each session. */
-  readonly #tenantOf: Int32Array;
+  readonly #tenants: TenantMix;
 
   constructor(trace: Trace, options: WorkloadOptions, seed: number, replication: number) {
     const { arrivals } = options;
@@ -65,9 +65,8 @@ class TraceWorkload implements Workload {
     this.#templates = new SessionTemplates(trace, options, this.#plan, this.branches, (agent) => this.#stream('pause-fit', agent));
     this.turns = new PlayedTurns(this.plays, this.agents, this.#templates.turns, this.branches);
     this.#choice = new SessionChoice(trace, this.#plan, options, seed, replication);
-    const tenants = tenantNames(trace);
-    this.tenants = tenants.names;
-    this.#tenantOf = tenants.ofSession;
+    this.#tenants = new TenantMix(trace, options);
+    this.tenants = this.#tenants.names;
     this.#playInitial();
     this.initialPlays = this.#byStart();
     this.hash = this.#hashed();
@@ -100,6 +99,8 @@ class TraceWorkload implements Workload {
   }
 
   queueClass(play: number): string | undefined {
+    const ofTenant = this.#tenants.queueClass(this.plays.tenant[play]!);
+    if (ofTenant !== undefined) return ofTenant;
     const name = this.#trace.strings[this.#trace.session.class[this.plays.session[play]!]!]!;
     return name === 'default' ? undefined : name;
   }
@@ -155,7 +156,8 @@ class TraceWorkload implements Workload {
   }
 
   #instantiate(session: number, name: string, slot: number, ordinal: number, startMs: number, entry: MidlifeEntry | undefined): number {
-    const template = this.#templates.of(session, this.#usesFleetPrefix(name));
+    const tenant = this.#tenants.of(session, () => this.#stream('tenant', name));
+    const template = this.#templates.of(session, this.#usesFleetPrefix(name), this.#tenants.domain(tenant));
     const { plays } = this;
     plays.reserve(1);
     const play = plays.count++;
@@ -164,7 +166,7 @@ class TraceWorkload implements Workload {
     plays.session[play] = session;
     plays.agentFrom[play] = agentBase;
     plays.agentTo[play] = agentBase + template.agentTo - template.agentFrom;
-    plays.tenant[play] = this.#tenantOf[session]!;
+    plays.tenant[play] = tenant;
     plays.priority[play] = this.#trace.session.priority[session]!;
     plays.slot[play] = slot;
     plays.ordinal[play] = ordinal;
@@ -295,23 +297,6 @@ class TraceWorkload implements Workload {
 
 function slotPlayName(slot: number, j: number): string {
   return j === 0 ? `s${slot}` : `s${slot}.${j}`;
-}
-
-function tenantNames(trace: Trace): { names: string[]; ofSession: Int32Array } {
-  const names: string[] = [];
-  const indexOf = new Map<number, number>();
-  const ofSession = new Int32Array(trace.sessionCount);
-  for (let s = 0; s < trace.sessionCount; s++) {
-    const text = trace.session.tenant[s]!;
-    let index = indexOf.get(text);
-    if (index === undefined) {
-      index = names.length;
-      names.push(trace.strings[text]!);
-      indexOf.set(text, index);
-    }
-    ofSession[s] = index;
-  }
-  return { names, ofSession };
 }
 
 function tooManySessions(got: number, available: number, resample: string): UserError {

@@ -42,7 +42,7 @@ export class PromptChains {
   readonly #padded: boolean;
   readonly #separateModels: boolean;
   readonly #fileScope: boolean;
-  #tenant = 0;
+  #domain = 0;
   /** Branch of the run's table behind a trie branch, -1 = created per play. Shape [trie branches], like the columns below. */
   #target = new Int32Array(256);
   /** Tokens before which `scale.context` does nothing, and the depth at which the branch starts after scaling. */
@@ -68,11 +68,11 @@ export class PromptChains {
     this.#fileScope = trace.header.idScope === 'file';
   }
 
-  /** Starts a session: session-local ids are forgotten, file-wide ids stay. */
-  begin(session: number): void {
+  /** Starts a session under the salt of `domain`: session-local ids are forgotten, file-wide ids stay. */
+  begin(domain: number): void {
     for (const b of this.#touched) this.#used[b] = 0;
     this.#touched.length = 0;
-    this.#tenant = this.#trace.session.tenant[session]!;
+    this.#domain = domain;
     if (this.#fileScope) return;
     this.#trie.clear();
     this.#proxies.clear();
@@ -254,10 +254,10 @@ export class PromptChains {
     return identifiedBlocks(this.ratio, this.#padded ? Math.max(tokens, ids * this.ratio.traceBlockTokens) : tokens, ids);
   }
 
-  /** Namespace of a request's ids inside the trie: model, and tenant where the trie spans sessions. */
+  /** Namespace of a request's ids inside the trie: model, and salt domain where the trie spans sessions. */
   #space(request: number): number {
     const model = this.#separateModels ? this.#trace.request.model[request]! : 0;
-    return (this.#fileScope ? this.#tenant : 0) * this.#trace.strings.length + model;
+    return (this.#fileScope ? this.#domain : 0) * this.#trace.strings.length + model;
   }
 
   #reserve(count: number): void {

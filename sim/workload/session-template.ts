@@ -34,7 +34,7 @@ const KIND_FIRST = PAUSE_KINDS.indexOf('first');
 const KIND_JOIN = PAUSE_KINDS.indexOf('join');
 const KIND_HUMAN = PAUSE_KINDS.indexOf('human');
 
-/** Builds templates on demand, at most one per (session, with or without the fleet prefix). */
+/** Builds templates on demand, at most one per (session, salt domain, with or without the fleet prefix). */
 export class SessionTemplates {
   readonly turns = new TurnTemplates();
   readonly agents = new AgentTemplates();
@@ -44,7 +44,8 @@ export class SessionTemplates {
   readonly #plan: SessionPlan;
   readonly #chains: PromptChains;
   readonly #shared: SharedPrefixes;
-  readonly #built = new Map<number, SessionTemplate>();
+  /** By salt domain. */
+  readonly #built: Map<number, SessionTemplate>[] = [];
   /** Row of each agent of the trace inside its template. */
   readonly #rowOf: Int32Array;
   /** Absent where pauses are read. */
@@ -63,18 +64,20 @@ export class SessionTemplates {
     this.#shared = new SharedPrefixes(branches, this.#chains.ratio, trace.header.idScope === 'file' ? 'none' : options.sharing);
   }
 
-  /** Template of a session. Cost of the first call O(runs * log + new blocks), then O(1). */
-  of(session: number, fleet: boolean): SessionTemplate {
+  /** Template of a session under a salt. Cost of the first call O(runs * log + new blocks), then O(1). */
+  of(session: number, fleet: boolean, domain = 0): SessionTemplate {
     const key = session * 2 + (fleet ? 1 : 0);
-    let template = this.#built.get(key);
+    this.#built[domain] ??= new Map();
+    const built = this.#built[domain]!;
+    let template = built.get(key);
     if (template === undefined) {
-      template = this.#build(session, fleet);
-      this.#built.set(key, template);
+      template = this.#build(session, fleet, domain);
+      built.set(key, template);
     }
     return template;
   }
 
-  #build(session: number, fleet: boolean): SessionTemplate {
+  #build(session: number, fleet: boolean, domain: number): SessionTemplate {
     const agentFrom = this.agents.count;
     const turnFrom = this.turns.count;
     const branchFrom = this.branches.count;
@@ -83,8 +86,8 @@ export class SessionTemplates {
     const turnTo = this.turns.count;
     this.#markEdges(agentFrom, agentTo, turnFrom);
     for (let row = agentFrom; row < agentTo; row++) this.#addPauses(session, row, turnFrom, row === agentFrom);
-    this.#chains.begin(session);
-    for (let row = agentFrom; row < agentTo; row++) this.#share(session, row, fleet);
+    this.#chains.begin(domain);
+    for (let row = agentFrom; row < agentTo; row++) this.#share(row, fleet, domain);
     if (agentTo - agentFrom === 1) for (let turn = turnFrom; turn < turnTo; turn++) this.#addPrompt(agentFrom, turn);
     else for (const turn of this.#inTimeOrder(turnFrom, turnTo)) this.#addPrompt(agentFrom, turn);
     this.#encode(turnFrom, turnTo);
@@ -179,13 +182,12 @@ export class SessionTemplates {
   }
 
   /** Shared leading blocks of an agent, known before any prompt is inserted: what is shared is a property of the ids. */
-  #share(session: number, row: number, fleet: boolean): void {
-    const { strings, session: sessions, agent, request } = this.#trace;
+  #share(row: number, fleet: boolean, domain: number): void {
+    const { strings, agent, request } = this.#trace;
     const a = this.agents.source[row]!;
     const first = agent.requestFrom[a]!;
-    const tenant = strings[sessions.tenant[session]!]!;
     const model = strings[request.model[first]!]!;
-    this.#chains.share(first, this.#shared.of(tenant, model, agent.toolTokens[a]!, agent.systemTokens[a]!, fleet));
+    this.#chains.share(first, this.#shared.of(domain, model, agent.toolTokens[a]!, agent.systemTokens[a]!, fleet));
   }
 
   /** Turns of a session as they happened: by recorded start, then by position. */

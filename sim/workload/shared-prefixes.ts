@@ -16,7 +16,7 @@ export interface SharedPrefix {
 
 const NOTHING: SharedPrefix = { branches: [], units: [] };
 
-/** Creates shared branches on first use. Keys: (tenant, model, T) for tools, plus Y for the system part, (tenant) for the fleet prefix. */
+/** Creates shared branches on first use. Keys: (salt domain, model, T) for tools, plus Y for the system part, (domain) for the fleet prefix. */
 export class SharedPrefixes {
   readonly #table: BranchTable;
   readonly #ratio: BlockRatio;
@@ -33,7 +33,7 @@ export class SharedPrefixes {
    * Shared part of an agent whose first request has T tool and Y system tokens. `fleet` = the play was drawn to use the fleet prefix.
    * A block that straddles the end of a part belongs to what follows it.
    */
-  of(tenant: string, model: string, toolTokens: number, systemTokens: number, fleet: boolean): SharedPrefix {
+  of(domain: number, model: string, toolTokens: number, systemTokens: number, fleet: boolean): SharedPrefix {
     if (this.#level === 'none') return NOTHING;
     const unit = this.#ratio.unitTokens;
     const toolUnits = Math.floor(toolTokens / unit);
@@ -46,11 +46,11 @@ export class SharedPrefixes {
       units.push(length);
     };
     if (this.#level === 'fleet' && fleet) {
-      add(['fleet', tenant], prefixUnits, -1);
+      add(['fleet', domain], prefixUnits, -1);
     } else {
-      add(['tools', tenant, model, toolTokens], toolUnits, -1);
+      add(['tools', domain, model, toolTokens], toolUnits, -1);
       if (this.#level === 'tools+system')
-        add(['system', tenant, model, toolTokens, systemTokens], prefixUnits - toolUnits, branches[0] ?? -1);
+        add(['system', domain, model, toolTokens, systemTokens], prefixUnits - toolUnits, branches[0] ?? -1);
     }
     return { branches, units };
   }

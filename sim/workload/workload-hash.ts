@@ -47,11 +47,12 @@ export class WorkloadHash {
 
   /**
    * Successors of a closed run are functions of these arguments, so hashing them covers plays that are not instantiated yet. Left out is
-   * what may differ between arms that see the same agents: the engines' block size, which clients' hints are heard, and the context
-   * limit, whose effect (requests kept) the caller adds.
+   * what may differ between arms that see the same agents: the engines' block size, which clients' hints are heard, the salts, and the
+   * context limit, whose effect (requests kept) the caller adds.
    */
   constructor(trace: Trace, options: WorkloadOptions, seed: number, replication: number) {
-    const { weights, blockTokens: _b, hintShare: _h, contextLimit: _c, overlong: _o, ...rest } = options;
+    const { weights, tenants, salt: _s, blockTokens: _b, hintShare: _h, contextLimit: _c, overlong: _o, ...drawn } = options;
+    const rest = tenants === undefined ? drawn : { ...drawn, tenants: tenants.map(({ salt: _, ...tenant }) => tenant) };
     const pairs = weights === undefined ? [] : [...weights].sort(([a], [b]) => (a < b ? -1 : 1));
     // JSON has no Infinity, and "no cap" must differ from null.
     const plain = JSON.stringify(rest, (_, value) => (value === Number.POSITIVE_INFINITY ? 'inf' : value), 0);

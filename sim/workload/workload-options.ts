@@ -1,5 +1,5 @@
 /** How a trace becomes a workload; scenario keys `workload.*` after defaults (experiments specification 1.4, trace specification 7). */
-
+import type { TenantShare } from './tenant-mix.ts';
 import type { ToolTime } from './tool-time.ts';
 
 /** Session starts. Times in ms, rate in sessions per ms. */
@@ -61,6 +61,10 @@ export interface WorkloadOptions {
   readonly scaleLoad: number;
   readonly scaleContext: number;
   readonly scalePause: number;
+  /** Tenants that plays are dealt to; absent = as the trace names them. */
+  readonly tenants?: readonly TenantShare[];
+  /** `shared`: equal content of two tenants is the same blocks. */
+  readonly salt: 'perTenant' | 'shared';
   /** Fraction of plays whose client sends hints, 0..1. */
   readonly hintShare: number;
   readonly arrivals: Arrivals;
@@ -83,5 +87,6 @@ export const WORKLOAD_DEFAULTS = {
   scaleLoad: 1,
   scaleContext: 1,
   scalePause: 1,
+  salt: 'perTenant',
   hintShare: 1,
 } as const satisfies Omit<WorkloadOptions, 'blockTokens' | 'contextLimit' | 'arrivals'>;

@@ -108,7 +108,7 @@ export interface Workload {
   /** Block size of the chains, tokens; equals the engines' block size. */
   readonly blockTokens: number;
   readonly branches: BranchTable;
-  /** Names of the tenants, in order of first use. */
+  /** Names of the tenants: of a mix as written, of a trace in order of first use. */
   readonly tenants: readonly string[];
   readonly plays: Plays;
   readonly agents: Agents;
@@ -133,7 +133,7 @@ export interface Workload {
   playName(play: number): string;
   /** Hints the trace carries for this turn (request over session), or undefined. The caller looks at `sendsHints`. */
   hints(turn: number): Readonly<Record<string, unknown>> | undefined;
-  /** Queue class that the trace's session asks for, or undefined: the class `default` of traces asks for none. */
+  /** Queue class that the play's tenant is given, or its session in the trace asks for; undefined: the class `default` of traces asks for none. */
   queueClass(play: number): string | undefined;
   /** Whether a play sends hints when only `share` (0..1) of them do: one keyed draw per play, so a larger share adds plays and drops none. */
   hinting(play: number, share: number): boolean;
