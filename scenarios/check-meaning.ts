@@ -80,6 +80,7 @@ class MeaningCheck {
       workers += this.#value([...at, 'workers']) as number;
       this.#parallel(at);
       this.#batch(at);
+      this.#hostWrite(at);
       this.#timer(at);
     }
     if (workers > MAX_WORKERS) this.#range(['fleet', 'pools'], `got ${workers} workers in all pools, expected at most ${MAX_WORKERS}`);
@@ -129,6 +130,25 @@ class MeaningCheck {
     const batched = this.#number('tokens', path);
     if (block !== undefined && batched !== undefined && batched < block)
       this.#range(path, `got ${batched}, expected at least blockSize = ${block}`);
+  }
+
+  /** selective counts passes itself, and lazy reads the victim order of lru. */
+  #hostWrite(at: readonly PathStep[]): void {
+    const settings = [...at, 'engine', 'with'];
+    const write = this.#value([...settings, 'hostWrite']);
+    if (write === 'selective' && this.#value([...settings, 'hostAdmit']) === 'frequency') {
+      const message = 'got a filter besides hostWrite selective, which is one, expected one of them';
+      this.#refuse('E_EXCLUSIVE', [...settings, 'hostAdmit'], message, 'Remove hostAdmit, or write hostWrite: writeThrough');
+    }
+    const ranker = this.#value([...settings, 'ranker']) ?? 'lru';
+    if (write === 'lazy' && ranker !== 'lru') {
+      const message = `got lazy with ranker ${String(ranker)}, expected ranker lru`;
+      this.#refuse('E_UNSUPPORTED', [...settings, 'hostWrite'], message, 'hostWrite: writeBack runs with every ranker');
+    }
+  }
+
+  #refuse(code: string, steps: readonly PathStep[], message: string, hint: string): void {
+    this.problems.push(problemAt(this.#node(steps)?.origin, code, namedPath(this.#root, steps), message, hint));
   }
 
   #faults(): void {

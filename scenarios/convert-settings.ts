@@ -227,6 +227,9 @@ function engineSettings(engine: Loose, context: ConvertContext): EngineSettings 
       ...given(w, 'ranker'),
       ...given(w, 'ttftTarget', 'ttftTargetMs', ms),
       ...given(w, 'hostWrite'),
+      ...given(w, 'hostAdmit'),
+      ...given(w, 'hostAdmitMin'),
+      ...given(w, 'hostAdmitDecay', 'hostAdmitDecayMs', ms),
       ...given(w, 'requestDelay', 'requestDelayMs', ms),
     },
   };

@@ -389,6 +389,16 @@ const WARNINGS: Record<string, CodeEntry> = {
     'the cache holds everything, so retention cannot matter',
     'Reduce capacity or add load',
   ),
+  W_HOST_CHURN: entry(
+    'the host tier is smaller than HBM and every block is copied to it',
+    'hostWrite: writeThrough: copies leave the host before their originals leave HBM',
+    'Raise tiers.host.size, or copy less: hostWrite: lazy or selective',
+  ),
+  W_HOST_FILTER: entry(
+    'the frequency filter let no block into the host tier',
+    'hostAdmitMin is high, or blocks are used again later than hostAdmitDecay',
+    'Lower hostAdmitMin or raise hostAdmitDecay',
+  ),
   W_UNCALIBRATED: entry('a timing cell has no serving points behind it', 'derived from kernel measurements only', 'Read the trust block'),
 };
 

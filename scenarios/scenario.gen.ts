@@ -572,9 +572,21 @@ export interface Scenario {
                */
               ttftTarget?: string | number;
               /**
-               * When blocks are copied to the host tier: when they are complete, or when they are evicted from HBM.
+               * When blocks are copied to the host tier: when they are complete, when a second request passes over them, when they are evicted from HBM, or (lazy) shortly before.
                */
-              hostWrite?: 'writeThrough' | 'writeBack';
+              hostWrite?: 'writeThrough' | 'selective' | 'writeBack' | 'lazy';
+              /**
+               * Which blocks hostWrite may copy: all, or those of enough frequency: 1 at the first pass, doubled by each further one, one less per hostAdmitDecay.
+               */
+              hostAdmit?: 'always' | 'frequency';
+              /**
+               * Least frequency that hostAdmit: frequency admits.
+               */
+              hostAdmitMin?: number;
+              /**
+               * Time in which the frequency of a block loses one.
+               */
+              hostAdmitDecay?: string | number;
               /**
                * From dispatch until the scheduler can see the request (network, tokeniser, queue hand-over).
                */

@@ -148,7 +148,13 @@ export interface EngineSettings {
     /** Absent = 2 s. */
     readonly ttftTargetMs?: number;
     /** Absent = writeThrough. */
-    readonly hostWrite?: 'writeThrough' | 'writeBack';
+    readonly hostWrite?: 'writeThrough' | 'selective' | 'writeBack' | 'lazy';
+    /** Absent = always. */
+    readonly hostAdmit?: 'always' | 'frequency';
+    /** Absent = 2. */
+    readonly hostAdmitMin?: number;
+    /** Absent = 60 s. */
+    readonly hostAdmitDecayMs?: number;
     /** Absent = the timing cell's. */
     readonly requestDelayMs?: number;
   };

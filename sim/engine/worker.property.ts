@@ -5,7 +5,7 @@
 import { BRANCH_PRIVATE, BranchTable } from '../../control/blocks.ts';
 import type { KvAction } from '../../control/ports.ts';
 import type { LinkPoolOptions } from './links.ts';
-import type { EngineConfig, EngineRequest, Ranker, Worker, WorkerCounters, WorkerParts } from './worker.ts';
+import type { EngineConfig, EngineRequest, HostWrite, Ranker, Worker, WorkerCounters, WorkerParts } from './worker.ts';
 import {
   AffineTimer,
   type AffineTimerOptions,
@@ -264,11 +264,24 @@ class CaseMaker {
       prefillMsPerToken: 0.1,
       prefillMsPerPair: 0.001,
       defaultPriority: this.#pick([0, 35]),
-      hostWrite: this.#pick(['writeThrough', 'writeThrough', 'writeBack'] as const),
+      hostWrite: this.#hostWrite(),
       offloadMinPriority: this.#pick([0, 30]),
       ranker: this.#flavour.ranker ?? 'lru',
       ...(this.#flavour.ranker === 'tlru' ? { ttftTargetMs: this.#integer(1, 20) } : {}),
+      ...this.#hostAdmit(),
     });
+  }
+
+  /** Lazy writes know no ranker. */
+  #hostWrite(): HostWrite {
+    const { ranker = 'lru' } = this.#flavour;
+    return this.#pick<HostWrite>(['writeThrough', 'writeThrough', 'writeBack', 'selective', ranker === 'lru' ? 'lazy' : 'writeBack']);
+  }
+
+  /** Told by the seed itself: a further draw would make another case of each. */
+  #hostAdmit(): Pick<EngineConfig, 'hostAdmit' | 'hostAdmitMin' | 'hostAdmitDecayMs'> {
+    if (this.#seed % 3 !== 0) return {};
+    return { hostAdmit: 'frequency', hostAdmitMin: 2 + (this.#seed % 2), hostAdmitDecayMs: [8, 64, 60_000][this.#seed % 5] ?? 16 };
   }
 
   #isAsynchronous(): boolean {

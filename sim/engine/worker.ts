@@ -75,6 +75,12 @@
  *   their level is at least `offloadMinPriority`. At the end of the schedule() or action that took them, in the order of eviction, each
  *   block that the host lacks takes a slot if one can be had (else it is dropped), the others are touched; one transfer copies them all.
  *   The blocks serve their new holder at once: the copy is ordered before its writes, as on a stream, and delays no step.
+ * - hostWrite `selective`: as writeThrough, but an offered block is copied only at the second request that offers it while a copy of it
+ *   is in HBM. hostAdmit `frequency`: of all modes, blocks of less than hostAdmitMin are not copied (write-filter.ts). A pass counts when
+ *   the offer is not refused for want of room; where nothing is offered for store, it counts at the same moment.
+ * - hostWrite `lazy`: as writeBack, but at the end of each schedule(), if fewer than 10 % of the usable blocks hold nothing, the next
+ *   `horizonBlocks` of the victim order (hash-less ones and garbage counted, not copied) are copied, those that the host lacks, as
+ *   long as slots of others can be had, and all of them are touched in their order. A block that goes before its turn is lost.
  * - `share`, `demote` to another tier or without host tier: rejected `unsupported`. Any action on a crashed worker: rejected `down`. An empty or impossible range:
  *   `invalid`.
  * - `prefetch`: the host continuation after the resident prefix, inside the range; missing if none; rejected `unsupported` without
@@ -95,6 +101,9 @@ import type { Regime, StepTimer } from './step-timer.ts';
  * the tokens of its conversation that the next turn needs within the TTFT target, else 1. Keys by hits and chains are those of the release.
  */
 export type Ranker = 'lru' | 'lfu' | 'slru' | 'fifo' | 'mru' | 'gdsf' | 'tlru';
+
+/** Write policy of the edge from HBM to the host tier; retention specification 9.1. */
+export type HostWrite = 'writeThrough' | 'selective' | 'writeBack' | 'lazy';
 
 /** Engine settings after defaults; names and meaning as in engine specification 1.1. */
 export interface EngineConfig {
@@ -136,10 +145,15 @@ export interface EngineConfig {
   readonly ranker?: Ranker;
   /** TTFT that tlru aims at, ms; default 2000. */
   readonly ttftTargetMs?: number;
-  /** When blocks are copied to the host tier: when they are complete (default), or when they are evicted. */
-  readonly hostWrite?: 'writeThrough' | 'writeBack';
-  /** Of writeBack: victims of a lower level are dropped; default 0. */
+  /** When blocks are copied to the host tier: when they are complete (default), at the second pass, when or before they are evicted. */
+  readonly hostWrite?: HostWrite;
+  /** Of writeBack and lazy: victims of a lower level are dropped; default 0. */
   readonly offloadMinPriority?: number;
+  /** Which blocks may be copied to the host tier: all (default), or those of enough frequency (write-filter.ts); not with selective. */
+  readonly hostAdmit?: 'always' | 'frequency';
+  /** Least frequency, default 2, and period of a decay step, default 60 s. */
+  readonly hostAdmitMin?: number;
+  readonly hostAdmitDecayMs?: number;
 }
 
 /** A dispatched attempt as the engine sees it. */

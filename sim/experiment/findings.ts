@@ -1,5 +1,6 @@
 /** Statistical-health findings of a result: gathers the facts, the judgements live in sim/measure/health. Source: experiments specification 3.7. */
-import { healthWarnings } from '../measure/health.ts';
+import { FREQUENCY_DEFAULTS } from '../engine/write-filter.ts';
+import { type HealthFacts, healthWarnings } from '../measure/health.ts';
 import { boundMetric } from '../measure/metric-expression.ts';
 import { meanInterval } from '../measure/statistics.ts';
 import { primaryHalfWidth } from '../measure/stopping.ts';
@@ -41,8 +42,26 @@ export function findings(plan: RunPlan, conducted: Conducted): HealthFinding[] {
     },
     dominance: { largestSession: Math.max(...facts.map((f) => f.largestSessionTokenShare)), topPercent: 0 },
     regime: { extrapolated: sum((f) => f.regime.extrapolated) / facts.length, thrashing: 0 },
+    ...hostWriteFacts(
+      plan,
+      sum((f) => f.hostStoredBlocks),
+    ),
     evictedBlocks: results.map((arm) => arm.reduce((total, r) => total + r.facts.hbmEvictedBlocks + r.facts.hbmExpiredBlocks, 0)),
   });
+}
+
+/** How the pools of all arms write to their host tiers. */
+function hostWriteFacts(plan: RunPlan, storedBlocks: number): Pick<HealthFacts, 'writeThrough' | 'frequencyFilter'> {
+  const configs = plan.arms.flatMap((a) => a.pools.map((p) => p.config)).filter((c) => c.hostBlocks > 0 && c.prefixCaching);
+  const through = configs.filter(({ hostWrite = 'writeThrough' }) => hostWrite === 'writeThrough');
+  const filtered = configs.find((c) => c.hostAdmit === 'frequency');
+  const { least, decayMs } = FREQUENCY_DEFAULTS;
+  return {
+    writeThrough: through.map((c) => ({ hbmBlocks: c.blocks - 1, hostBlocks: c.hostBlocks })),
+    ...(filtered === undefined
+      ? {}
+      : { frequencyFilter: { least: filtered.hostAdmitMin ?? least, decayMs: filtered.hostAdmitDecayMs ?? decayMs, storedBlocks } }),
+  };
 }
 
 /** Sessions left out for their length; a trace is drawn from again and again, so their number is scaled from the trace to the offered population. */

@@ -1,4 +1,5 @@
 /** A small plan and results of jobs made by hand, for tests that simulate nothing. */
+import { engineConfig } from '../engine/worker-fixtures.ts';
 import { emptySources } from '../measure/token-sources.ts';
 import type { JobResult } from './job-result.ts';
 import type { RunPlan } from './run-plan.ts';
@@ -30,6 +31,7 @@ export function handPlan(arms: readonly string[], exprs: readonly string[] = ['s
           gpusPerWorker: 8,
           cell: 'c',
           cellLevel: 'derived',
+          config: engineConfig(),
           hbmTokens: 1,
           hostTokens: 0,
           hbmFrom: 'formula',

@@ -97,6 +97,25 @@ const CASES: readonly (readonly [code: string, bad: HealthFacts, good: HealthFac
     /contextLimit/,
   ],
   ['W_PRESSURE_NONE', { evictedBlocks: [0, 0] }, { evictedBlocks: [0, 1] }, /no block was evicted/, /capacity or add load/],
+  [
+    'W_HOST_CHURN',
+    {
+      writeThrough: [
+        { hbmBlocks: 100, hostBlocks: 400 },
+        { hbmBlocks: 100, hostBlocks: 99 },
+      ],
+    },
+    { writeThrough: [{ hbmBlocks: 100, hostBlocks: 100 }] },
+    /write-through will churn: the host tier holds 99 blocks, HBM 100/,
+    /hostWrite: lazy/,
+  ],
+  [
+    'W_HOST_FILTER',
+    { frequencyFilter: { least: 8, decayMs: 60_000, storedBlocks: 0 } },
+    { frequencyFilter: { least: 8, decayMs: 60_000, storedBlocks: 1 } },
+    /no block reached frequency 8 \(decay 1m\)/,
+    /hostAdmitMin/,
+  ],
 ];
 
 describe('health warnings', () => {

@@ -48,6 +48,10 @@ export interface HealthFacts {
   readonly regime?: { readonly extrapolated: number; readonly thrashing: number };
   /** Evicted blocks by arm. */
   readonly evictedBlocks?: readonly number[];
+  /** Blocks of the pools that copy every block to their host tier. */
+  readonly writeThrough?: readonly { readonly hbmBlocks: number; readonly hostBlocks: number }[];
+  /** Least frequency that a host tier admits blocks from, the period of a decay step, and what was stored in all runs, blocks. */
+  readonly frequencyFilter?: { readonly least: number; readonly decayMs: number; readonly storedBlocks: number };
 }
 
 /** Every warning that the facts support, in the order of the specification's table. */
@@ -71,6 +75,8 @@ const RULES: readonly Rule[] = [
   regime,
   excluded,
   noPressure,
+  hostChurn,
+  emptyHost,
 ];
 
 function wideInterval({ primary }: HealthFacts): HealthWarning | null {
@@ -210,6 +216,24 @@ function noPressure({ evictedBlocks }: HealthFacts): HealthWarning | null {
   if (evictedBlocks === undefined || evictedBlocks.length === 0 || evictedBlocks.some((n) => n > 0)) return null;
   const remedy = 'Retention cannot matter here: reduce capacity or add load';
   return { code: 'W_PRESSURE_NONE', value: 0, limit: 1, message: 'no block was evicted in any arm', remedy };
+}
+
+/** A tier below that holds less than the one above loses what it was given before the one above does. */
+function hostChurn({ writeThrough }: HealthFacts): HealthWarning | null {
+  const worst = writeThrough
+    ?.filter(({ hbmBlocks, hostBlocks }) => hostBlocks < hbmBlocks)
+    .reduce<{ hbmBlocks: number; hostBlocks: number } | null>((a, b) => (a === null || b.hostBlocks < a.hostBlocks ? b : a), null);
+  if (worst === undefined || worst === null) return null;
+  const message = `write-through will churn: the host tier holds ${worst.hostBlocks} blocks, HBM ${worst.hbmBlocks}`;
+  const remedy = 'Raise tiers.host.size, or set engine.with.hostWrite: lazy';
+  return { code: 'W_HOST_CHURN', value: worst.hostBlocks, limit: worst.hbmBlocks, message, remedy };
+}
+
+function emptyHost({ frequencyFilter }: HealthFacts): HealthWarning | null {
+  if (frequencyFilter === undefined || frequencyFilter.storedBlocks > 0) return null;
+  const { least, decayMs } = frequencyFilter;
+  const message = `no block reached frequency ${least} (decay ${duration(decayMs)}): the host tier stayed empty`;
+  return { code: 'W_HOST_FILTER', value: 0, limit: 1, message, remedy: 'Lower engine.with.hostAdmitMin, or raise hostAdmitDecay' };
 }
 
 /**

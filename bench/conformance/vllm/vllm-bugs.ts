@@ -230,7 +230,7 @@ export const VLLM_BUGS: readonly SeededBug[] = [
     {
       id: 'jump-over-the-shortage',
       breaks: 'a run goes on after the blocks are used up',
-      from: 'if (steps > 1) steps = 1 + decode.stepsWithNeed(pool.victims === null ? pool.free : pool.hashless, steps - 1);',
+      from: 'if (steps > 1) steps = 1 + decode.stepsWithNeed(takeable(scheduler, config), steps - 1);',
       to: '',
     },
   ]),

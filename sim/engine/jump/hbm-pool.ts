@@ -10,11 +10,13 @@
  * Source: engine specification 4.7, retention specification 4.1 and 7, ADR 9, worker port (marks).
  */
 import type { BranchTable } from '../../../control/blocks.ts';
+import { writesLazily } from '../lazy-write.ts';
 import { REMOVAL } from '../removal.ts';
 import type { EngineConfig } from '../worker.ts';
 import { writesBack } from '../writes-back.ts';
 import { DeadlineHeap } from './deadline-heap.ts';
 import type { KvOutbox } from './kv-outbox.ts';
+import type { ClaimTerms, LevelTerms, MarkTerms } from './mark-terms.ts';
 import {
   AFTER,
   BACK,
@@ -50,33 +52,8 @@ export interface ClaimWatcher {
 export interface TierBelow {
   /** Number of blocks at the deep end of [from, to) of a branch that are all readable there; negative: that are all not. */
   deepRow(branch: number, from: number, to: number): number;
-}
-
-/** What every mark says. */
-export interface MarkTerms {
-  readonly untilMs: number;
-  /** 0 = a hit does not move the deadline. */
-  readonly refreshMs: number;
-  /** DROPS, BACK, FRONT, or 0 = blocks stay at their last access. */
-  readonly rule: number;
-}
-
-/** What a claim asks for. */
-export interface ClaimTerms extends MarkTerms {
-  /** SOFT or LEASE. */
-  readonly mark: number;
-  readonly session: number;
-  readonly mode: 'max' | 'replace' | 'fixed';
-  /** A readable copy in the host tier honours it as well. */
-  readonly floorsBelow: boolean;
-}
-
-/** What a retain asks for; a deadline of Infinity = without end. */
-export interface LevelTerms extends MarkTerms {
-  readonly level: number;
-  readonly merge: 'max' | 'replace';
-  /** A hit takes the deadline away. */
-  readonly clears: boolean;
+  /** A copy of these blocks left HBM; told if {@link HbmPool.tellsBelow}. */
+  leftHbm(branch: number, from: number, to: number): void;
 }
 
 const RULES = DROPS | BACK | FRONT;
@@ -90,15 +67,16 @@ export class HbmPool extends SegmentPool {
   victims: number[] | null = null;
   /** The host tier; it honours claims whose floor it is. */
   below: TierBelow | null = null;
-  /** Victims of a lower level are not noted. */
-  private readonly noteFromLevel: number;
+  tellsBelow = false;
+  /** Victims of a lower level are not copied below. */
+  private readonly keepFromLevel: number;
   /** A mark with onExpiry = drop was ever set: deadlines are effects of their own. */
   dropping = false;
   /** Level of blocks without one. */
   private readonly defaultLevel: number;
   private readonly deadlines = new DeadlineHeap();
   /** Lists in victim order behind the garbage, and class x LEVELS + level of each; empty until a reference or level was set. */
-  private readonly ranking: number[] = [];
+  readonly ranking: number[] = [];
   private readonly rankKeys: number[] = [];
   /** List by class x LEVELS + level. */
   private readonly levelLists = new Map<number, number>();
@@ -109,8 +87,10 @@ export class HbmPool extends SegmentPool {
   constructor(branches: BranchTable, usable: number, outbox: KvOutbox, totals: PoolTotals, store: SegmentStore, config: EngineConfig) {
     super(branches, usable, outbox, totals, store);
     this.defaultLevel = config.defaultPriority ?? 0;
-    this.noteFromLevel = config.offloadMinPriority ?? 0;
+    this.keepFromLevel = config.offloadMinPriority ?? 0;
     if (writesBack(config)) this.victims = [];
+    // What is copied ahead depends on every change of the victim order.
+    if (writesLazily(config)) this.dropping = true;
   }
 
   /** Earliest deadline of a live mark; Infinity if none. */
@@ -348,7 +328,9 @@ export class HbmPool extends SegmentPool {
           broken += length;
         }
       }
-      if (this.victims !== null && mark !== GARBAGE) this.noteVictim(s, length);
+      if (this.victims !== null && mark !== GARBAGE && this.isWorthKeeping(s)) {
+        this.victims.push(this.branch[s]!, this.to[s]! - length, this.to[s]!);
+      }
       const gone = this.evictFrom(s, length);
       n -= gone;
       this.outbox.taken += gone;
@@ -365,11 +347,18 @@ export class HbmPool extends SegmentPool {
     return Math.abs(row);
   }
 
-  /** Notes the last `n` blocks of a segment to be copied below. */
-  private noteVictim(s: number, n: number): void {
+  /** Whether an idle segment that is no garbage should be copied below before it goes. */
+  isWorthKeeping(s: number): boolean {
     const level = this.level.length === 0 ? 0 : this.level[s >> 4]!;
-    if ((level === 0 ? this.defaultLevel : level - 1) < this.noteFromLevel) return;
-    this.victims!.push(this.branch[s]!, this.to[s]! - n, this.to[s]!);
+    return (level === 0 ? this.defaultLevel : level - 1) >= this.keepFromLevel;
+  }
+
+  protected override evictFrom(s: number, n: number): number {
+    const branch = this.branch[s]!;
+    const to = this.to[s]!;
+    const gone = super.evictFrom(s, n);
+    if (this.tellsBelow) this.below!.leftHbm(branch, to - gone, to);
+    return gone;
   }
 
   private prepareMarks(): void {

@@ -4,7 +4,8 @@ import { BranchTable } from '../../../control/blocks.ts';
 import { KV_STORED } from '../../../control/ports.ts';
 import { chainKeys } from '../reference/chain-keys.ts';
 import { HostTier } from '../reference/host-tier.ts';
-import { RecordingSink } from '../worker-fixtures.ts';
+import { engineConfig, RecordingSink } from '../worker-fixtures.ts';
+import { createWriteFilter } from '../write-filter.ts';
 import { zeroCounters } from '../zero-counters.ts';
 import { HostPool } from './host-pool.ts';
 import { KvOutbox } from './kv-outbox.ts';
@@ -12,6 +13,13 @@ import { NONE } from './segment-columns.ts';
 import { SegmentStore } from './segment-store.ts';
 
 const RUNS = Number(process.env['KVCAST_RUNS'] ?? 300);
+
+/** Without a filter, and with each. */
+const FILTERS = [
+  engineConfig({}),
+  engineConfig({ hostWrite: 'selective' }),
+  engineConfig({ hostAdmit: 'frequency', hostAdmitDecayMs: 32 }),
+];
 
 /** A transfer under way. */
 interface Job {
@@ -40,9 +48,10 @@ describe('HostPool', () => {
       fc.property(
         fc.integer({ min: 1, max: 30 }),
         fc.constantFrom(1, 1, 1, 2),
+        fc.constantFrom(...FILTERS),
         fc.array(fc.tuple(fc.nat(20), fc.nat(10), fc.nat(9)), { minLength: 2, maxLength: 8 }),
         fc.array(fc.tuple(fc.nat(9), fc.nat(1000), fc.nat(1000)), { minLength: 1, maxLength: 80 }),
-        (capacity, storeThreshold, shape, ops) => {
+        (capacity, storeThreshold, config, shape, ops) => {
           const branches = new BranchTable();
           for (const [parent, attach, length] of shape) {
             const p = parent % (branches.count + 1);
@@ -51,13 +60,15 @@ describe('HostPool', () => {
           }
           const outbox = new KvOutbox(branches, 0, new RecordingSink());
           const [fastTotals, slowTotals] = [zeroCounters(), zeroCounters()];
-          const fast = new HostPool(branches, capacity, storeThreshold, outbox, fastTotals, new SegmentStore());
+          const fast = new HostPool(branches, capacity, storeThreshold, outbox, fastTotals, new SegmentStore(), createWriteFilter(config));
           const removed: number[] = [];
-          const slow = new HostTier(capacity, storeThreshold, slowTotals, (key) => removed.push(key));
+          const slow = new HostTier(capacity, storeThreshold, slowTotals, (key) => removed.push(key), createWriteFilter(config));
           const writes: Job[] = [];
           const reads: Job[] = [];
           let ids = 0;
+          let nowMs = 0;
           for (const [op, a, b] of ops) {
+            nowMs += b % 7;
             const leaf = a % branches.count;
             const depth = 1 + (b % branches.end(leaf));
             const from = (b >> 4) % depth;
@@ -79,8 +90,8 @@ describe('HostPool', () => {
               }
             } else if (op < 7) {
               const id = ids++;
-              const offer = slow.offer(keys.slice(from));
-              expect(fast.offer(leaf, from, depth, id, a % 3 === 0 ? NONE : fast.hint)).toBe(offer.full ? -1 : offer.keys.length);
+              const offer = slow.offer(keys.slice(from), nowMs);
+              expect(fast.offer(leaf, from, depth, id, nowMs, a % 3 === 0 ? NONE : fast.hint)).toBe(offer.full ? -1 : offer.keys.length);
               if (offer.keys.length > 0) writes.push({ leaf, first: from, last: depth, id, keys: offer.keys, written: fast.written });
             } else if (op < 9 && writes.length > 0) {
               const [job] = writes.splice(a % writes.length, 1);

@@ -11,6 +11,7 @@
 import type { BranchTable } from '../../../control/blocks.ts';
 import { REMOVAL } from '../removal.ts';
 import type { WorkerCounters } from '../worker.ts';
+import type { WriteFilter } from '../write-filter.ts';
 import type { KvOutbox } from './kv-outbox.ts';
 import { NONE, ORDINARY, pathBranch, pathLimit, SegmentColumns, WRITING } from './segment-columns.ts';
 import type { SegmentStore } from './segment-store.ts';
@@ -32,19 +33,31 @@ export class HostPool extends SegmentColumns {
   hint = NONE;
   written = NONE;
   private isForced = false;
+  /** Time of the offer in hand. */
+  private nowMs = 0;
   private pinned = 0;
   private writing = 0;
   private readonly outbox: KvOutbox;
   private readonly totals: HostTotals;
   private readonly storeThreshold: number;
+  private readonly filter: WriteFilter | null;
   private readonly lookups = new Map<number, number>();
   /** Ranges (branch, from, to) of an offer that are to be written. */
   private wanted = new Int32Array(48);
   private wantedCount = 0;
   private wantedBlocks = 0;
 
-  constructor(branches: BranchTable, capacity: number, storeThreshold: number, outbox: KvOutbox, totals: HostTotals, store: SegmentStore) {
+  constructor(
+    branches: BranchTable,
+    capacity: number,
+    storeThreshold: number,
+    outbox: KvOutbox,
+    totals: HostTotals,
+    store: SegmentStore,
+    filter: WriteFilter | null = null,
+  ) {
     super(branches, store);
+    this.filter = filter;
     this.capacity = capacity;
     this.storeThreshold = storeThreshold;
     this.outbox = outbox;
@@ -115,12 +128,13 @@ export class HostPool extends SegmentColumns {
   /**
    * Takes slots for those of blocks [first, last) of a chain that are not there, all or nothing, and marks them as written by `job`;
    * touches those that are. Returns the number of slots taken, or -1 if not enough can be evicted. A segment near `first` as `hint`
-   * (any id will do) saves the walk from the start of the branch; {@link hint} is one for the next offer. `isForced`: also for blocks
-   * that were looked up too seldom.
+   * (any id will do) saves the walk from the start of the branch; {@link hint} is one for the next offer. Counts a pass over all of them
+   * unless there is no room. `isForced`: a demotion, also of blocks that were looked up or passed too seldom.
    */
-  offer(leaf: number, first: number, last: number, job: number, hint = NONE, isForced = false): number {
+  offer(leaf: number, first: number, last: number, job: number, tMs: number, hint = NONE, isForced = false): number {
     this.hint = hint;
     this.isForced = isForced;
+    this.nowMs = tMs;
     const entries = this.branches.path(leaf, last, pathBranch, pathLimit);
     this.wantedCount = 0;
     this.wantedBlocks = 0;
@@ -140,6 +154,7 @@ export class HostPool extends SegmentColumns {
       }
       this.evict(short);
     }
+    if (!isForced && this.filter !== null) this.pass(leaf, first, last, tMs);
     this.written = NONE;
     for (let i = 0; i < this.wantedCount; i++) this.write(this.wanted[3 * i]!, this.wanted[3 * i + 1]!, this.wanted[3 * i + 2]!, job);
     this.filled += wanted;
@@ -177,16 +192,37 @@ export class HostPool extends SegmentColumns {
     return evictable;
   }
 
-  /** Notes blocks for writing; with a store threshold only those looked up often enough. */
+  /** A request passes over blocks [first, last) of a chain. Cost O(blocks), nothing without a filter. */
+  pass(leaf: number, first: number, last: number, tMs: number): void {
+    const { filter } = this;
+    if (filter === null) return;
+    const entries = this.branches.path(leaf, last, pathBranch, pathLimit);
+    let start = 0;
+    for (let i = 0; i < entries; i++) {
+      const limit = pathLimit[i]!;
+      for (let x = Math.max(first - start, 0); x < limit; x++) filter.pass(pathBranch[i]! * OFFSETS + x, tMs);
+      start += limit;
+    }
+  }
+
+  /** A copy of blocks [from, to) of a branch left HBM. */
+  leftHbm(branch: number, from: number, to: number): void {
+    for (let x = from; x < to; x++) this.filter!.left(branch * OFFSETS + x);
+  }
+
+  /** Notes blocks for writing; with a store threshold or filter only those that may be written. */
   private want(branch: number, from: number, to: number): void {
     if (from >= to) return;
-    if (this.isForced || this.storeThreshold <= 1) {
+    if (this.isForced || (this.storeThreshold <= 1 && this.filter === null)) {
       this.wantRange(branch, from, to);
       return;
     }
-    for (let x = from; x < to; x++) {
-      if ((this.lookups.get(branch * OFFSETS + x) ?? 0) >= this.storeThreshold) this.wantRange(branch, x, x + 1);
-    }
+    for (let x = from; x < to; x++) if (this.isWanted(branch * OFFSETS + x)) this.wantRange(branch, x, x + 1);
+  }
+
+  private isWanted(key: number): boolean {
+    if (this.storeThreshold > 1 && (this.lookups.get(key) ?? 0) < this.storeThreshold) return false;
+    return this.filter === null || this.filter.wouldAdmit(key, this.nowMs);
   }
 
   private wantRange(branch: number, from: number, to: number): void {
@@ -206,14 +242,9 @@ export class HostPool extends SegmentColumns {
    * Takes a slot for a block evicted from HBM and marks it as written by `job`, if it is not there and a slot can be had; touches it if
    * it is there. Returns whether it took one. Cost O(segments of the branch).
    */
-  offerVictim(branch: number, x: number, job: number): boolean {
-    let prev = NONE;
-    let s = this.chains.get(branch);
-    while (s !== NONE && this.to[s]! <= x) {
-      prev = s;
-      s = this.next[s]!;
-    }
-    if (s !== NONE && this.from[s]! <= x) {
+  offerVictim(branch: number, x: number, job: number, tMs: number): boolean {
+    let s = this.holderOf(branch, x);
+    if (s !== NONE) {
       this.totals.hostSkippedPresentBlocks++;
       if (this.from[s]! < x) s = this.split(s, x);
       if (this.to[s]! > x + 1) this.split(s, x + 1);
@@ -222,15 +253,74 @@ export class HostPool extends SegmentColumns {
       this.mergeAround(s);
       return false;
     }
-    if (this.filled === this.capacity) {
-      if (this.pinned + this.writing === this.filled) {
-        this.totals.hostSkippedFullBlocks++;
-        return false;
+    if (!this.admits(branch, x, tMs)) return false;
+    const isTaken = this.takeSlot(branch, x, job);
+    if (!isTaken) this.totals.hostSkippedFullBlocks++;
+    return isTaken;
+  }
+
+  /**
+   * Takes slots for those of the blocks in ranges (branch, from, to), deep end first, that are not there, in their order, as long as others
+   * than theirs can go; touches those that are, so that all of them end youngest in their order. Returns the number of slots taken.
+   */
+  offerAhead(ranges: readonly number[], job: number, tMs: number): number {
+    const missing: number[] = [];
+    let evictable = this.filled - this.pinned - this.writing;
+    for (let i = 0; i < ranges.length; i += 3) {
+      const branch = ranges[i]!;
+      for (let x = ranges[i + 2]! - 1; x >= ranges[i + 1]!; ) {
+        const s = this.holderOf(branch, x);
+        if (s === NONE && this.admits(branch, x, tMs)) missing.push(branch, x);
+        x = s === NONE ? x - 1 : this.from[s]! - 1;
       }
-      this.evict(1);
-      prev = NONE;
-      for (let p = this.chains.get(branch); p !== NONE && this.from[p]! < x; p = this.next[p]!) prev = p;
+      evictable -= this.touchDeepFirst(branch, ranges[i + 1]!, ranges[i + 2]!);
     }
+    const free = this.capacity - this.filled;
+    const taken = Math.min(missing.length / 2, free + evictable);
+    if (taken > free) this.evict(taken - free);
+    for (let i = 0; i < taken; i++) this.takeSlot(missing[2 * i]!, missing[2 * i + 1]!, job);
+    if (taken > 0) for (let i = 0; i < ranges.length; i += 3) this.touchDeepFirst(ranges[i]!, ranges[i + 1]!, ranges[i + 2]!);
+    return taken;
+  }
+
+  /** Touches what is there of [low, high) of a branch, deep end first. Returns the touched blocks that could be evicted. */
+  private touchDeepFirst(branch: number, low: number, high: number): number {
+    let evictable = 0;
+    let s = NONE;
+    for (let n = this.chains.get(branch); n !== NONE && this.from[n]! < high; n = this.next[n]!) s = n;
+    if (s !== NONE && this.to[s]! > high) this.split(s, high);
+    while (s !== NONE && this.to[s]! > low) {
+      this.touched++;
+      if (this.from[s]! < low) s = this.split(s, low);
+      if (this.ref[s] === 0 && this.mark[s] !== WRITING) evictable += this.to[s]! - this.from[s]!;
+      const before = this.prev[s]!;
+      this.remove(s);
+      this.append(s, 0);
+      this.mergeNext(s);
+      s = before;
+    }
+    return evictable;
+  }
+
+  private admits(branch: number, x: number, tMs: number): boolean {
+    return this.filter === null || this.filter.admits(branch * OFFSETS + x, tMs);
+  }
+
+  /** The segment that holds a block, or NONE. */
+  private holderOf(branch: number, x: number): number {
+    let s = this.chains.get(branch);
+    while (s !== NONE && this.to[s]! <= x) s = this.next[s]!;
+    return s !== NONE && this.from[s]! <= x ? s : NONE;
+  }
+
+  /** Takes a slot for a block that is not there; false if none can be had. */
+  private takeSlot(branch: number, x: number, job: number): boolean {
+    if (this.filled === this.capacity) {
+      if (this.pinned + this.writing === this.filled) return false;
+      this.evict(1);
+    }
+    let prev = NONE;
+    for (let p = this.chains.get(branch); p !== NONE && this.from[p]! < x; p = this.next[p]!) prev = p;
     const slot = this.alloc(branch, x, x + 1, 0);
     this.link(this.chains, slot, prev);
     this.mark[slot] = WRITING;

@@ -9,13 +9,16 @@
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
 import { outcomeOf } from '../action-outcome.ts';
+import { horizonBlocks, lowWaterBlocks, writesLazily } from '../lazy-write.ts';
 import { D2H, H2D, type LinkPool } from '../links.ts';
 import { releaseReason } from '../removal.ts';
 import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
+import { createWriteFilter } from '../write-filter.ts';
 import type { HbmPool } from './hbm-pool.ts';
 import { HostPool } from './host-pool.ts';
 import { IntMap } from './int-map.ts';
 import type { KvOutbox } from './kv-outbox.ts';
+import { nextVictims } from './next-victims.ts';
 import type { RequestSlots } from './request-slots.ts';
 import { NONE } from './segment-columns.ts';
 import type { SegmentStore } from './segment-store.ts';
@@ -55,6 +58,10 @@ export class HostTraffic {
   readonly tier: HostPool;
   /** Transfers under way. */
   inFlight = 0;
+  /** The last schedule() copied victims, evicted or to come. */
+  hasStoredVictims = false;
+  /** Victims are copied ahead of their eviction. */
+  readonly isLazy: boolean;
   private loads = 0;
   private readonly parts: HostTrafficParts;
   private readonly jobs = new IntMap(5);
@@ -78,8 +85,11 @@ export class HostTraffic {
   constructor(parts: HostTrafficParts) {
     this.parts = parts;
     const { config } = parts;
-    this.tier = new HostPool(parts.branches, config.hostBlocks, config.storeThreshold, parts.outbox, parts.counters, parts.store);
+    this.isLazy = writesLazily(config);
+    const filter = createWriteFilter(config);
+    this.tier = new HostPool(parts.branches, config.hostBlocks, config.storeThreshold, parts.outbox, parts.counters, parts.store, filter);
     parts.pool.below = this.tier;
+    parts.pool.tellsBelow = filter !== null;
   }
 
   /** Blocks of the host tier worth loading behind a hit of `hit` blocks, or PENDING_BELOW. Touches the chain of known tokens. */
@@ -103,13 +113,17 @@ export class HostTraffic {
   /** Offers the full computed blocks of a request that were not offered yet. Returns false if there was no room. */
   offer(s: number, computed: number, tMs: number): boolean {
     const { config, slots } = this.parts;
-    if (this.parts.pool.victims !== null) return true;
     const limit = config.storePromptOnly && slots.prompt[s]! < computed ? slots.prompt[s]! : computed;
     const full = Math.floor(limit / config.blockTokens);
     const offered = slots.offered[s]!;
     if (full <= offered) return true;
+    if (this.isLazy || this.parts.pool.victims !== null) {
+      this.tier.pass(slots.leaf[s]!, offered, full, tMs);
+      slots.offered[s] = full;
+      return true;
+    }
     const job = this.newJob();
-    const taken = this.tier.offer(slots.leaf[s]!, offered, full, job, slots.hostHint[s]!);
+    const taken = this.tier.offer(slots.leaf[s]!, offered, full, job, tMs, slots.hostHint[s]!);
     slots.hostHint[s] = this.tier.hint;
     if (taken > 0) {
       this.startJob(job, STORE, s, slots.leaf[s]!, offered, full - offered, D2H, taken, tMs);
@@ -121,6 +135,13 @@ export class HostTraffic {
     return true;
   }
 
+  /** After a schedule(): copies what it evicted, or what will be evicted next, as the mode has it. */
+  storeAfterSchedule(tMs: number): void {
+    this.hasStoredVictims = false;
+    this.storeVictims(tMs);
+    this.storeAhead(tMs);
+  }
+
   /** Starts the copy of what was evicted since the last call and should be kept; what finds no slot is dropped. */
   storeVictims(tMs: number): void {
     const { victims } = this.parts.pool;
@@ -128,14 +149,31 @@ export class HostTraffic {
     const job = this.newJob();
     let taken = 0;
     for (let i = 0; i < victims.length; i += 3) {
-      for (let x = victims[i + 2]! - 1; x >= victims[i + 1]!; x--) if (this.tier.offerVictim(victims[i]!, x, job)) taken++;
+      for (let x = victims[i + 2]! - 1; x >= victims[i + 1]!; x--) if (this.tier.offerVictim(victims[i]!, x, job, tMs)) taken++;
     }
-    if (taken === 0) this.spare.push(job);
-    else {
-      this.startJob(job, VICTIMS, NONE, 0, 0, 0, D2H, taken, tMs);
-      this.ranges[job] = victims.slice();
-    }
+    this.storeUnheld(job, taken, victims, tMs);
     victims.length = 0;
+  }
+
+  /** Starts the copy of what will be evicted next, if blocks without content run low. */
+  private storeAhead(tMs: number): void {
+    const { pool, config } = this.parts;
+    if (!this.isLazy || pool.hashless >= lowWaterBlocks(config)) return;
+    const next = nextVictims(pool, horizonBlocks(config));
+    if (next.length === 0) return;
+    const job = this.newJob();
+    this.storeUnheld(job, this.tier.offerAhead(next, job, tMs), next, tMs);
+  }
+
+  /** Starts the transfer of `taken` blocks, those of `ranges` that got a slot, which nobody holds for it. */
+  private storeUnheld(job: number, taken: number, ranges: readonly number[], tMs: number): void {
+    if (taken === 0) {
+      this.spare.push(job);
+      return;
+    }
+    this.startJob(job, VICTIMS, NONE, 0, 0, 0, D2H, taken, tMs);
+    this.ranges[job] = ranges.slice();
+    this.hasStoredVictims = true;
   }
 
   private victimsReady(job: number): number {
@@ -229,7 +267,7 @@ export class HostTraffic {
     const outcome = outcomeOf(row, toBlocks - fromBlocks);
     if (row === 0) return outcome;
     const job = this.newJob();
-    const taken = this.tier.offer(branch, fromBlocks, fromBlocks + row, job, NONE, true);
+    const taken = this.tier.offer(branch, fromBlocks, fromBlocks + row, job, tMs, NONE, true);
     if (taken <= 0) this.spare.push(job);
     if (taken < 0) return { ...outcome, result: 'rejected', reason: 'budget', appliedBlocks: 0 };
     pool.demote(branch, fromBlocks, fromBlocks + row, releaseReason(action.why));

@@ -166,8 +166,8 @@ export class JumpWorker implements Worker {
     if (outcome !== null) sink.settled(action, outcome, tMs);
     this.host?.storeVictims(tMs);
     this.showEvents(tMs);
-    // These take blocks that the horizon of the run counted on, and touch what a waiting request looked up.
-    if (this.phase === RUN && (action.verb === 'prefetch' || leavesTier(action))) this.cut(tMs);
+    // These take blocks that the horizon of the run counted on, touch what a waiting request looked up, or change who goes next.
+    if (this.phase === RUN && (action.verb === 'prefetch' || leavesTier(action) || this.host?.isLazy)) this.cut(tMs);
     this.refresh();
   }
 
@@ -245,10 +245,9 @@ export class JumpWorker implements Worker {
   }
 
   loadView(_tMs: number, view: LoadView): void {
-    const { run } = this;
     if (this.phase === RUN) this.count();
     fillLoad(view, this.scheduler, this.host, this.config);
-    view.stepEndsMs = !this.inFlight ? NEVER : this.phase === STEP ? this.endMs : run.endMs(run.ended + 1);
+    view.stepEndsMs = !this.inFlight ? NEVER : this.phase === STEP ? this.endMs : this.run.endMs(this.run.ended + 1);
   }
 
   residentBlocks(branch: BranchId, depthBlocks: number): number {
@@ -338,9 +337,10 @@ export class JumpWorker implements Worker {
       this.pool.expire(atMs, false);
       this.stop(atMs, 'handback', 'drained');
     } else if (this.nextClass === EVENT_CLASS.schedule) this.schedule(atMs);
-    else if (this.pool.expire(atMs, true)) {
-      this.showEvents(atMs);
-      if (isRun && this.scheduler.blocked !== NOT_BLOCKED) this.cut(atMs);
+    else {
+      const isDropped = this.pool.expire(atMs, true);
+      if (isDropped) this.showEvents(atMs);
+      if (isRun && (this.host?.isLazy || (isDropped && this.scheduler.blocked !== NOT_BLOCKED))) this.cut(atMs);
     }
     this.refresh();
   }

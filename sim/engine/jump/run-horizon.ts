@@ -3,6 +3,7 @@
  * Source: engine specification 6.1, 6.2; worker port (lateness of publication).
  */
 import { BRANCH_PRIVATE } from '../../../control/blocks.ts';
+import { lowWaterBlocks } from '../lazy-write.ts';
 import type { EngineConfig } from '../worker.ts';
 import { BY_BUDGET, BY_GATE, BY_ISL_GATE, BY_RESERVED, BY_WATERMARK } from './blocked.ts';
 import type { DecodeRun } from './decode-run.ts';
@@ -16,15 +17,18 @@ export function runHorizon(scheduler: Scheduler, completion: StepCompletion, con
   const { decode, blocked, pool } = scheduler;
   // After a preemption nobody has looked at the queue; the reasons watermark and reserved change with what is free.
   if (scheduler.disturbed || blocked === BY_WATERMARK || blocked === BY_RESERVED || completion.owing) return 1;
+  // What is copied ahead changes with every pass over a block of which another copy is idle.
+  if (scheduler.host?.isLazy === true && config.hostAdmit === 'frequency') return 1;
   let steps = decode.remaining(decode.first) + 1;
-  // Victims that are copied below must go at their time.
-  if (steps > 1) steps = 1 + decode.stepsWithNeed(pool.victims === null ? pool.free : pool.hashless, steps - 1);
+  if (steps > 1) steps = 1 + decode.stepsWithNeed(takeable(scheduler, config), steps - 1);
   if (blocked === BY_GATE || blocked === BY_ISL_GATE || blocked === BY_BUDGET) {
     // Without chunking the reason depends on the head's hits, which evictions shorten.
     steps = config.chunkedPrefill ? gateHorizon(scheduler, steps, config.blockTokens) : 1;
     if (scheduler.evictionHelps && steps > 1) steps = 1 + decode.stepsWithNeed(pool.hashless, steps - 1);
   }
   if (scheduler.lookedUp && steps > 1) {
+    // The next look-up touches what it finds again, behind the copies of this schedule().
+    if (scheduler.host!.hasStoredVictims) return 1;
     if (scheduler.pendingBelow || config.storeThreshold > 1 || config.onboard === 'cheaper') return 1;
     // Every offer to the host tier moves its order, which the next look-up would see.
     if (completion.membersOffer) {
@@ -33,6 +37,12 @@ export function runHorizon(scheduler: Scheduler, completion: StepCompletion, con
     }
   }
   return steps;
+}
+
+/** Blocks that may be taken inside a run: victims that are copied below must go at their time, or be copied ahead at their time. */
+function takeable({ pool, host }: Scheduler, config: EngineConfig): number {
+  if (host?.isLazy === true) return Math.max(0, Math.floor(pool.hashless - lowWaterBlocks(config)));
+  return pool.victims === null ? pool.free : pool.hashless;
 }
 
 /**

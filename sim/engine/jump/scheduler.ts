@@ -124,7 +124,7 @@ export class Scheduler {
     else this.scheduleEach();
     if (!this.disturbed) this.admit();
     this.budgetLeft = this.budget;
-    this.host?.storeVictims(nowMs);
+    this.host?.storeAfterSchedule(nowMs);
     if (this.decode.count > 0) this.decode.iter++;
   }
 

@@ -58,8 +58,10 @@ export interface BlockPoolOptions {
   readonly defaultPriority?: number;
   /** Whether the tier below has a readable copy; absent = never. */
   isBelow?(key: BlockKey): boolean;
-  /** Victims of this level and above are noted in `victims`; absent = none. */
-  readonly noteFromPriority?: number;
+  /** Whether victims worth a copy below are noted in `victims`; default no. */
+  readonly notesVictims?: boolean;
+  /** Blocks of a lower level are not worth one; default 0. */
+  readonly keepFromPriority?: number;
   /** A copy entered the cache. `parent` = key of the block before it, -1 at the root. */
   stored(key: BlockKey, parent: BlockKey): void;
   /** A copy left the cache; `reason` = code of REMOVAL. */
@@ -201,7 +203,7 @@ export class BlockPool {
       }
       this.queue.remove(block);
       if (this.keys[block] !== NO_KEY) {
-        if (this.#isWorthKeeping(block)) this.victims.push(this.keys[block]!);
+        if (this.#options.notesVictims === true && this.#isWorthKeeping(block)) this.victims.push(this.keys[block]!);
         if (!this.garbage.has(block)) this.#ranks?.evicted(this.#rank[block]!);
         this.#forget(block, this.#evictionReason(block));
         this.#options.totals.hbmEvictedBlocks++;
@@ -384,18 +386,24 @@ export class BlockPool {
     let best = this.queue.head();
     const marks = this.claims.size + this.references.size + this.levels.size + this.garbage.size;
     if (marks === 0 && this.#ranker === 'lru') return best;
-    let bestRank = [Number.POSITIVE_INFINITY, 0, 0, 0];
+    let bestRank = [Number.POSITIVE_INFINITY];
     let place = 0;
     for (let block = best; block !== 0; block = this.queue.after(block)) {
-      const victimClass = this.victimClass(block);
-      if (victimClass === VICTIM.garbage) return block;
-      const level = this.levels.get(block)?.level ?? this.#defaultPriority;
-      const rank = [victimClass, level, this.claims.get(block)?.untilMs ?? 0, this.#key(block, place++)];
+      if (this.victimClass(block) === VICTIM.garbage) return block;
+      const rank = this.#order(block, place++);
       if (!isBefore(rank, bestRank)) continue;
       best = block;
       bestRank = rank;
     }
     return best;
+  }
+
+  /** Place of a block in the victim order; `place` = blocks before it in the queue. */
+  #order(block: number, place: number): number[] {
+    const victimClass = this.victimClass(block);
+    if (victimClass === VICTIM.garbage) return [victimClass, 0, 0, 0, place];
+    const level = this.levels.get(block)?.level ?? this.#defaultPriority;
+    return [victimClass, level, this.claims.get(block)?.untilMs ?? 0, this.#key(block, place), place];
   }
 
   /** Key of the ranker; `place` = blocks before it in the queue. */
@@ -406,8 +414,22 @@ export class BlockPool {
 
   /** Whether a victim should be copied below. */
   #isWorthKeeping(block: number): boolean {
-    const { noteFromPriority = Number.POSITIVE_INFINITY } = this.#options;
-    return !this.garbage.has(block) && (this.levels.get(block)?.level ?? this.#defaultPriority) >= noteFromPriority;
+    const { keepFromPriority = 0 } = this.#options;
+    return !this.garbage.has(block) && (this.levels.get(block)?.level ?? this.#defaultPriority) >= keepFromPriority;
+  }
+
+  /** Free blocks without content. */
+  hashless(): number {
+    return this.queue.toArray().filter((block) => this.keys[block] === NO_KEY).length;
+  }
+
+  /** Content worth a copy below among the next `count` victims, in their order, each block once. */
+  nextVictims(count: number): BlockKey[] {
+    const ranked = this.queue.toArray().map((block, place) => ({ block, rank: this.#order(block, place) }));
+    ranked.sort((a, b) => (isBefore(a.rank, b.rank) ? -1 : 1));
+    const next = ranked.slice(0, count).map(({ block }) => block);
+    const kept = next.filter((block) => this.keys[block] !== NO_KEY && this.#isWorthKeeping(block));
+    return [...new Set(kept.map((block) => this.keys[block]!))];
   }
 
   /** Tells that all content is gone. */

@@ -1,7 +1,8 @@
 /**
- * The host tier: a block cache keyed by the same chain keys, LRU, written through. Source: engine specification 4.3, 4.5.
+ * The host tier: a block cache keyed by the same chain keys, LRU. Source: engine specification 4.3, 4.5.
  */
 import type { WorkerCounters } from '../worker.ts';
+import type { WriteFilter } from '../write-filter.ts';
 import type { BlockKey } from './block-pool.ts';
 
 interface HostSlot {
@@ -31,10 +32,18 @@ export class HostTier {
   readonly slots = new Map<BlockKey, HostSlot>();
   readonly #totals: HostTotals;
   readonly #storeThreshold: number;
+  readonly #filter: WriteFilter | null;
   readonly #lookups = new Map<BlockKey, number>();
   readonly #removed: (key: BlockKey) => void;
 
-  constructor(capacity: number, storeThreshold: number, totals: HostTotals, removed: (key: BlockKey) => void) {
+  constructor(
+    capacity: number,
+    storeThreshold: number,
+    totals: HostTotals,
+    removed: (key: BlockKey) => void,
+    filter: WriteFilter | null = null,
+  ) {
+    this.#filter = filter;
     this.#totals = totals;
     this.capacity = capacity;
     this.#storeThreshold = storeThreshold;
@@ -66,43 +75,70 @@ export class HostTier {
   }
 
   /**
-   * Takes slots for those of the offered blocks that are not there, all or nothing; touches those that are. `isForced`: also for blocks
-   * that were looked up too seldom.
+   * Takes slots for those of the blocks that a request offers that are not there, all or nothing; touches those that are, and counts a
+   * pass over all of them unless there is no room. `isForced`: a demotion, also of blocks that were looked up or passed too seldom.
    */
-  offer(keys: readonly BlockKey[], isForced = false): Offer {
+  offer(keys: readonly BlockKey[], tMs: number, isForced = false): Offer {
     const wanted: BlockKey[] = [];
     for (const key of keys) {
       if (this.slots.has(key)) {
         this.#totals.hostSkippedPresentBlocks++;
         this.#touch(key);
-      } else if (isForced || this.#storeThreshold <= 1 || (this.#lookups.get(key) ?? 0) >= this.#storeThreshold) wanted.push(key);
+      } else if (isForced || this.#isWanted(key, tMs)) wanted.push(key);
     }
     const short = this.slots.size + wanted.length - this.capacity;
     if (short > 0 && !this.#evict(short, new Set(keys))) {
       this.#totals.hostSkippedFullBlocks += wanted.length;
       return { keys: [], full: true };
     }
+    if (!isForced) this.pass(keys, tMs);
     for (const key of wanted) this.slots.set(key, { ready: false, pins: 0 });
     return { keys: wanted, full: false };
   }
 
+  /** A request passes over blocks. */
+  pass(keys: readonly BlockKey[], tMs: number): void {
+    for (const key of keys) this.#filter?.pass(key, tMs);
+  }
+
   /** Takes a slot for each victim that is not there, as long as one can be had; touches those that are. Returns what got one. */
-  offerVictims(keys: readonly BlockKey[]): BlockKey[] {
+  offerVictims(keys: readonly BlockKey[], tMs: number): BlockKey[] {
     const taken: BlockKey[] = [];
     for (const key of keys) {
       if (this.slots.has(key)) {
         this.#totals.hostSkippedPresentBlocks++;
         this.#touch(key);
-        continue;
-      }
-      if (this.slots.size === this.capacity && !this.#evict(1, new Set())) {
-        this.#totals.hostSkippedFullBlocks++;
-        continue;
-      }
-      this.slots.set(key, { ready: false, pins: 0 });
-      taken.push(key);
+      } else if (this.#filter?.admits(key, tMs) === false) continue;
+      else if (this.#takeSlot(key)) taken.push(key);
+      else this.#totals.hostSkippedFullBlocks++;
     }
     return taken;
+  }
+
+  /**
+   * Takes slots for those of `keys` that are not there, in their order, as long as others than theirs can go; touches those that are, so
+   * that all of them end youngest in their order. Returns what got a slot.
+   */
+  offerAhead(keys: readonly BlockKey[], tMs: number): BlockKey[] {
+    const missing = keys.filter((key) => !this.slots.has(key) && this.#filter?.admits(key, tMs) !== false);
+    const free = this.capacity - this.slots.size;
+    const idle = this.#victims(Math.max(missing.length - free, 0), new Set(keys)).length;
+    const taken = missing.slice(0, free + idle);
+    if (taken.length > free) this.#evict(taken.length - free, new Set(keys));
+    for (const key of taken) this.slots.set(key, { ready: false, pins: 0 });
+    for (const key of keys) this.#touch(key);
+    return taken;
+  }
+
+  #takeSlot(key: BlockKey): boolean {
+    if (this.slots.size === this.capacity && !this.#evict(1, new Set())) return false;
+    this.slots.set(key, { ready: false, pins: 0 });
+    return true;
+  }
+
+  #isWanted(key: BlockKey, tMs: number): boolean {
+    const isLookedUp = this.#storeThreshold <= 1 || (this.#lookups.get(key) ?? 0) >= this.#storeThreshold;
+    return isLookedUp && this.#filter?.wouldAdmit(key, tMs) !== false;
   }
 
   /** The copy arrived. */

@@ -4,8 +4,10 @@
  */
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
 import { outcomeOf } from '../action-outcome.ts';
+import { horizonBlocks, lowWaterBlocks, writesLazily } from '../lazy-write.ts';
 import { D2H, H2D, type LinkPool } from '../links.ts';
 import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
+import { createWriteFilter, type WriteFilter } from '../write-filter.ts';
 import { writesBack } from '../writes-back.ts';
 import type { BlockKey, BlockPool } from './block-pool.ts';
 import { HostTier } from './host-tier.ts';
@@ -71,6 +73,7 @@ export interface HostTrafficParts {
 /** Loads, stores and prefetches in flight, and the tier they serve. */
 export class HostTraffic {
   readonly tier: HostTier;
+  readonly filter: WriteFilter | null;
   readonly #parts: HostTrafficParts;
   readonly #jobs = new Map<number, Job>();
   /** Keys that a load is bringing up. */
@@ -79,7 +82,8 @@ export class HostTraffic {
   constructor(parts: HostTrafficParts) {
     this.#parts = parts;
     const { config, counters } = parts;
-    this.tier = new HostTier(config.hostBlocks, config.storeThreshold, counters, parts.removed);
+    this.filter = createWriteFilter(config);
+    this.tier = new HostTier(config.hostBlocks, config.storeThreshold, counters, parts.removed, this.filter);
   }
 
   get inFlight(): number {
@@ -121,11 +125,16 @@ export class HostTraffic {
   /** Offers the full computed blocks of a request that were not offered yet. */
   offer(served: Served, computedTokens: number, tMs: number): void {
     const { config } = this.#parts;
-    if (writesBack(config)) return;
     const limit = config.storePromptOnly ? Math.min(computedTokens, served.request.promptTokens) : computedTokens;
     const full = Math.floor(limit / config.blockTokens);
     if (full <= served.offeredBlocks) return;
-    const { keys, full: noRoom } = this.tier.offer(served.keys.slice(served.offeredBlocks, full));
+    const offered = served.keys.slice(served.offeredBlocks, full);
+    if (writesBack(config) || writesLazily(config)) {
+      this.tier.pass(offered, tMs);
+      served.offeredBlocks = full;
+      return;
+    }
+    const { keys, full: noRoom } = this.tier.offer(offered, tMs);
     if (noRoom) return;
     served.offeredBlocks = full;
     if (keys.length === 0) return;
@@ -136,7 +145,18 @@ export class HostTraffic {
 
   /** Starts the copy of what was evicted since the last call and should be kept; what finds no slot is dropped. */
   storeVictims(tMs: number): void {
-    const keys = this.tier.offerVictims(this.#parts.pool.victims.splice(0));
+    this.#storeUnheld(this.tier.offerVictims(this.#parts.pool.victims.splice(0), tMs), tMs);
+  }
+
+  /** After a schedule(): starts the copy of what will be evicted next, if the mode is lazy and blocks without content run low. */
+  storeAhead(tMs: number): void {
+    const { pool, config } = this.#parts;
+    if (!writesLazily(config) || pool.hashless() >= lowWaterBlocks(config)) return;
+    this.#storeUnheld(this.tier.offerAhead(pool.nextVictims(horizonBlocks(config)), tMs), tMs);
+  }
+
+  /** Copies of blocks that nobody holds for it: the copy is ordered before the writes of a new holder. */
+  #storeUnheld(keys: readonly BlockKey[], tMs: number): void {
     if (keys.length > 0) this.#jobs.set(this.#start(D2H, keys.length, tMs), { kind: 'victims', keys });
   }
 
@@ -217,7 +237,7 @@ export class HostTraffic {
     outcome: ActionOutcome,
     tMs: number,
   ): ActionOutcome | null {
-    const offer = this.tier.offer(keys, true);
+    const offer = this.tier.offer(keys, tMs, true);
     if (offer.full) return { ...outcome, result: 'rejected', reason: 'budget', appliedBlocks: 0 };
     if (offer.keys.length === 0) return outcome;
     this.#parts.pool.hold(blocks);

@@ -329,7 +329,7 @@ describe('M12: restore before admission', () => {
   /** Puts blocks of the first shared branch into the host tier. */
   const hostHolds = (blocks: number) => (worker: ReferenceWorker) => {
     const keys = Array.from({ length: blocks }, (_, offset) => offset);
-    worker.host!.tier.offer(keys);
+    worker.host!.tier.offer(keys, 0);
     worker.host!.tier.ready(keys);
   };
 

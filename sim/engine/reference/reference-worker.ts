@@ -268,7 +268,10 @@ export class ReferenceWorker implements Worker {
       failHopeless: true,
       events: {
         stored: (key) => this.#events.stored(0, key),
-        removed: (key, reason) => this.#removed(0, key, reason),
+        removed: (key, reason) => {
+          this.host?.filter?.left(key);
+          this.#removed(0, key, reason);
+        },
         isBelow: (key) => this.host?.tier.isReady(key) === true,
         totals: counters,
         claimsBroken: (session, blocks) => sink.claimBroken(index, session, blocks, this.#nowMs),
@@ -327,6 +330,7 @@ export class ReferenceWorker implements Worker {
       if (++this.#emptySchedules > MAX_EMPTY_SCHEDULES) throw new Error(this.#diagnosis('no progress'));
       const plan = this.scheduler.schedule(tMs);
       this.host?.storeVictims(tMs);
+      this.host?.storeAhead(tMs);
       this.#countBlocked(plan);
       reason = waitReason(plan, this.config);
       this.#trace?.(plan, tMs, this.scheduler);

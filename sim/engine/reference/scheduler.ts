@@ -126,7 +126,8 @@ export class Scheduler {
       blocks: config.blocks,
       defaultPriority: config.defaultPriority ?? 0,
       ranking: config,
-      ...(writesBack(config) ? { noteFromPriority: config.offloadMinPriority ?? 0 } : {}),
+      notesVictims: writesBack(config),
+      keepFromPriority: config.offloadMinPriority ?? 0,
       appendHashless: config.rules === '0.27' && !config.prefixCaching,
       ...settings.events,
     });
