@@ -43,6 +43,6 @@ async function outcomeWith(folder: string, scenario: string, bug: Pitfall['bug']
   const script = `
     const { pitfallOutcome } = await import(${JSON.stringify(pathToFileURL(file).href)});
     console.log(JSON.stringify(await pitfallOutcome(${JSON.stringify(root)}, '${scenario}', '${engine}')));`;
-  const { stdout } = await promisify(execFile)('node', ['--input-type=module', '--eval', script]);
+  const { stdout } = await promisify(execFile)('node', ['--input-type=module', '--eval', script], { timeout: 60_000 });
   return JSON.parse(stdout) as PitfallOutcome;
 }
