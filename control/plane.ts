@@ -127,7 +127,7 @@ class Plane implements InspectablePlane {
   readonly #actions = new Map<ActionId, KvAction>();
   #nextAction: ActionId = 0;
   readonly #act = (action: Omit<KvAction, 'id'>): void => {
-    const whole: KvAction = { ...action, id: this.#nextAction++ };
+    const whole: KvAction = Object.assign(action, { id: this.#nextAction++ });
     this.#actions.set(whole.id, whole);
     this.#effects.act(whole);
   };

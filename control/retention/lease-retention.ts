@@ -251,7 +251,7 @@ export class LeaseRetention implements RetentionPolicy {
       this.#held.hold(rank, tenant, session, branch, depth, untilMs, nowMs);
     }
     this.counters.sent++;
-    act({
+    const pin: Parameters<Act>[0] = {
       verb: 'pin',
       rank,
       session: request.session,
@@ -262,9 +262,9 @@ export class LeaseRetention implements RetentionPolicy {
       hardness: this.#hardness,
       mode: p.deadlineMode,
       onExpiry: this.#drops ? 'drop' : 'trueLastAccess',
-      ...(p.refresh === 'onHit' ? { refreshMs: ttlMs } : {}),
       tierFloor: p.tierFloor,
-    });
+    };
+    act(p.refresh === 'onHit' ? Object.assign(pin, { refreshMs: ttlMs }) : pin);
     return untilMs;
   }
 

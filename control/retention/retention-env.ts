@@ -1,7 +1,7 @@
 import type { BranchTable } from '../blocks.ts';
 import type { KvAction, RankFacts, RankId } from '../ports.ts';
 
-/** Sends an action to its worker; the plane numbers it. */
+/** Sends an action to its worker. The object is given away with it: the plane writes its number into it. */
 export type Act = (action: Omit<KvAction, 'id'>) => void;
 
 /** What a retention policy is given besides events: shared chains, facts of ranks, and keyed draws. Never a clock. */

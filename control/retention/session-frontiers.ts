@@ -1,6 +1,7 @@
 import type { BranchId, BranchTable } from '../blocks.ts';
 import type { Blocks, Millis, PauseKind, RankId, SessionId } from '../ports.ts';
 import { ChainCover } from './chain-cover.ts';
+import { type Waiting, WaitingLine } from './waiting-line.ts';
 
 /** Where one agent of a session stands: the prompt of its last response, and the ranks that hold its blocks. */
 export interface Frontier {
@@ -19,7 +20,8 @@ export interface Rest {
   readonly ranks: readonly RankId[];
 }
 
-interface OpenSession {
+interface OpenSession extends Waiting<OpenSession> {
+  readonly session: SessionId;
   readonly frontiers: Frontier[];
   /** Requests under way, by attempt, with the frontier that each continues. */
   readonly running: Map<number, Frontier | undefined>;
@@ -41,8 +43,8 @@ export class SessionFrontiers {
   readonly #branches: BranchTable;
   readonly #cover: ChainCover;
   readonly #sessions = new Map<SessionId, OpenSession>();
-  /** Since when sessions without a running request have none, oldest first. */
-  readonly #idle = new Map<SessionId, Millis>();
+  /** Sessions without a running request, by the time since when. */
+  readonly #idle = new WaitingLine<OpenSession>();
 
   constructor(branches: BranchTable) {
     this.#branches = branches;
@@ -66,14 +68,13 @@ export class SessionFrontiers {
 
   /** The session that is idle for longest, and since when. */
   get idlest(): { readonly session: SessionId; readonly sinceMs: Millis } | undefined {
-    const first = this.#idle.entries().next().value;
-    return first === undefined ? undefined : { session: first[0], sinceMs: first[1] };
+    return this.#idle.first;
   }
 
   /** A request of the session went out. */
   began(session: SessionId, attempt: number, branch: BranchId, depthBlocks: Blocks): void {
     const open = this.#open(session);
-    this.#idle.delete(session);
+    this.#idle.leave(open);
     const continued = depthBlocks > 0 ? this.#continued(open, branch, depthBlocks) : undefined;
     if (continued !== undefined) continued.pause = undefined;
     open.running.set(attempt, continued);
@@ -86,7 +87,7 @@ export class SessionFrontiers {
     if (open === undefined) return;
     open.running.delete(attempt);
     if (continued !== undefined) continued.pause = 'tool';
-    this.#rest(session, open, nowMs);
+    this.#rest(open, nowMs);
   }
 
   /** It ended with a response: the frontier moves. Returns what the move leaves to nobody. */
@@ -94,25 +95,26 @@ export class SessionFrontiers {
     const open = this.#open(session);
     const old = open.running.has(attempt) ? open.running.get(attempt) : this.#continued(open, to.branch, to.depthBlocks);
     open.running.delete(attempt);
-    this.#rest(session, open, nowMs);
+    this.#rest(open, nowMs);
     this.#cover.add(to.branch, to.depthBlocks);
-    if (old === undefined || !open.frontiers.includes(old)) {
-      open.frontiers.push({ ...to, ranks: [...to.ranks] });
+    const at = old === undefined ? -1 : open.frontiers.indexOf(old);
+    if (old === undefined || at < 0) {
+      const { branch, depthBlocks, pause, ranks } = to;
+      open.frontiers.push({ branch, depthBlocks, pause, ranks: [...ranks] });
       return open.frontiers.length > MAX_FRONTIERS ? this.#leave(open.frontiers.shift()!) : undefined;
     }
-    const before = { ...old, ranks: [...old.ranks] };
-    this.#cover.remove(before.branch, before.depthBlocks);
+    const rest = this.#leave(old);
     old.branch = to.branch;
     old.depthBlocks = to.depthBlocks;
     old.pause = to.pause;
     // The latest one stands last.
-    open.frontiers.splice(open.frontiers.indexOf(old), 1);
+    open.frontiers.splice(at, 1);
     open.frontiers.push(old);
     for (const rank of to.ranks) {
       if (!old.ranks.includes(rank)) old.ranks.push(rank);
       if (old.ranks.length > MAX_RANKS) old.ranks.shift();
     }
-    return this.#uncovered(before);
+    return rest;
   }
 
   /** The latest frontier of the session keeps only its first blocks. Returns what that leaves to nobody. */
@@ -131,7 +133,7 @@ export class SessionFrontiers {
     const open = this.#sessions.get(session);
     if (open === undefined) return [];
     this.#sessions.delete(session);
-    this.#idle.delete(session);
+    this.#idle.leave(open);
     for (const { branch, depthBlocks } of open.frontiers) if (depthBlocks > 0) this.#cover.remove(branch, depthBlocks);
     const rests: Rest[] = [];
     for (const frontier of open.frontiers) {
@@ -162,22 +164,22 @@ export class SessionFrontiers {
 
   /** A session beyond the bound: the one idle for longest; undefined while there is room. */
   get surplus(): SessionId | undefined {
-    return this.#sessions.size > MAX_SESSIONS ? this.#idle.keys().next().value : undefined;
+    return this.#sessions.size > MAX_SESSIONS ? this.#idle.first?.session : undefined;
   }
 
   #open(session: SessionId): OpenSession {
     let open = this.#sessions.get(session);
     if (open === undefined) {
-      open = { frontiers: [], running: new Map() };
+      open = { session, frontiers: [], running: new Map(), sinceMs: Number.NaN, before: undefined, after: undefined };
       this.#sessions.set(session, open);
     }
     return open;
   }
 
-  #rest(session: SessionId, open: OpenSession, nowMs: Millis): void {
+  #rest(open: OpenSession, nowMs: Millis): void {
     if (open.running.size > 0) return;
-    this.#idle.delete(session);
-    this.#idle.set(session, nowMs);
+    this.#idle.leave(open);
+    this.#idle.enter(open, nowMs);
   }
 
   #leave(frontier: Frontier): Rest | undefined {

@@ -1,14 +1,4 @@
-import type {
-  ActionOutcome,
-  Blocks,
-  KvAction,
-  Millis,
-  RankId,
-  ReleaseReason,
-  RetentionEvent,
-  RetentionPolicy,
-  SessionId,
-} from '../ports.ts';
+import type { ActionOutcome, KvAction, Millis, ReleaseReason, RetentionEvent, RetentionPolicy, SessionId } from '../ports.ts';
 import type { Act, RetentionEnv } from './retention-env.ts';
 import { type Rest, SessionFrontiers } from './session-frontiers.ts';
 
@@ -100,10 +90,18 @@ export class SessionReference implements RetentionPolicy {
     const rest = this.#frontiers.answered(session, attempt, { branch, depthBlocks, pause, ranks: [rank] }, nowMs);
     this.counters.referenced++;
     act({
-      ...this.#action(session, rank, branch, 0, depthBlocks),
       verb: 'pin',
+      rank,
+      session,
+      branch,
+      fromBlocks: 0,
+      toBlocks: depthBlocks,
       untilMs: nowMs + this.#idleCloseMs,
+      hardness: 'reference',
+      mode: 'max',
+      onExpiry: 'trueLastAccess',
       refreshMs: this.#idleCloseMs,
+      tierFloor: 0,
     });
     // A prompt of less than half is a summary of the old one, anything else a rewrite of its end.
     if (rest !== undefined) this.#release(session, rest, 2 * depthBlocks < rest.depthBlocks ? 'compacted' : 'superseded', nowMs, act);
@@ -123,24 +121,21 @@ export class SessionReference implements RetentionPolicy {
     for (const rank of rest.ranks) {
       this.counters.released[why]++;
       act({
-        ...this.#action(session, rank, rest.branch, rest.fromBlocks, rest.depthBlocks),
         verb: 'demote',
+        rank,
+        session,
+        branch: rest.branch,
+        fromBlocks: rest.fromBlocks,
+        toBlocks: rest.depthBlocks,
         untilMs: nowMs,
+        hardness: 'reference',
+        mode: 'max',
+        onExpiry: 'trueLastAccess',
+        tierFloor: 0,
         toTier: 'none',
         why,
       });
     }
-  }
-
-  #action(
-    session: SessionId,
-    rank: RankId,
-    branch: number,
-    fromBlocks: Blocks,
-    toBlocks: Blocks,
-  ): Omit<KvAction, 'id' | 'verb' | 'untilMs'> {
-    const rules = { hardness: 'reference', mode: 'max', onExpiry: 'trueLastAccess', tierFloor: 0 } as const;
-    return { rank, session, branch, fromBlocks, toBlocks, ...rules };
   }
 
   /** Block size of the rank that served the session last. */

@@ -37,18 +37,13 @@ export function executeCommand(action: KvAction, tMs: number, scene: CommandScen
 /** Executes a pin or retain. Returns the number of distinct resident blocks. */
 function setMark(pool: HbmPool, action: KvAction): number {
   const { branch, fromBlocks, toBlocks, hardness, untilMs, refreshMs = 0 } = action;
-  const terms = { untilMs, refreshMs, rule: RULES[action.onExpiry] };
+  const rule = RULES[action.onExpiry];
   if (action.verb === 'retain') {
     const { priority, priorityMerge: merge = 'replace', reclaim } = action;
-    return pool.retain(branch, fromBlocks, toBlocks, { ...terms, level: priority!, merge, clears: reclaim === 'clear' });
+    return pool.retain(branch, fromBlocks, toBlocks, { untilMs, refreshMs, rule, level: priority!, merge, clears: reclaim === 'clear' });
   }
-  if (hardness === 'reference') return pool.refer(branch, fromBlocks, toBlocks, terms);
+  if (hardness === 'reference') return pool.refer(branch, fromBlocks, toBlocks, { untilMs, refreshMs, rule });
   const mark = hardness === 'lease' ? LEASE : SOFT;
-  return pool.claim(branch, fromBlocks, toBlocks, {
-    ...terms,
-    mark,
-    session: action.session,
-    mode: action.mode,
-    floorsBelow: action.tierFloor > 0,
-  });
+  const { session, mode, tierFloor } = action;
+  return pool.claim(branch, fromBlocks, toBlocks, { untilMs, refreshMs, rule, mark, session, mode, floorsBelow: tierFloor > 0 });
 }
