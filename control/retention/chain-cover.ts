@@ -6,15 +6,20 @@
 import { type BranchId, type BranchTable, MAX_PATH } from '../blocks.ts';
 import type { Blocks } from '../ports.ts';
 
-/** Limits of the chains on one branch: distinct own-block counts and how many chains end there. */
+/** Limits of the chains on one branch: distinct own-block counts and how many chains end there. Most branches have but one. */
 interface BranchLimits {
+  max: number;
+  /** Chains that end at `max`. */
+  chains: number;
+  /** Smaller limits and their chains. */
   readonly limits: number[];
   readonly counts: number[];
-  max: number;
 }
 
 const pathBranches = new Int32Array(MAX_PATH);
 const pathLimits = new Int32Array(MAX_PATH);
+const otherBranches = new Int32Array(MAX_PATH);
+const otherLimits = new Int32Array(MAX_PATH);
 
 /** A bag of chains. Cost per call O(branches on the path x distinct limits per branch). */
 export class ChainCover {
@@ -42,6 +47,17 @@ export class ChainCover {
     for (let i = 0; i < n; i++) this.#lower(pathBranches[i]!, pathLimits[i]!);
   }
 
+  /** Takes out a chain that was added and adds another; what their paths share is left alone. */
+  move(fromBranch: BranchId, fromBlocks: Blocks, toBranch: BranchId, toBlocks: Blocks): void {
+    const n = this.#branches.path(fromBranch, fromBlocks, pathBranches, pathLimits);
+    const m = this.#branches.path(toBranch, toBlocks, otherBranches, otherLimits);
+    let shared = 0;
+    while (shared < n && shared < m && pathBranches[shared] === otherBranches[shared] && pathLimits[shared] === otherLimits[shared])
+      shared++;
+    for (let i = shared; i < m; i++) this.#raise(otherBranches[i]!, otherLimits[i]!);
+    for (let i = shared; i < n; i++) this.#lower(pathBranches[i]!, pathLimits[i]!);
+  }
+
   /** Leading blocks of a chain that chains of the bag cover. */
   covered(branch: BranchId, depthBlocks: Blocks): Blocks {
     const n = this.#branches.path(branch, depthBlocks, pathBranches, pathLimits);
@@ -54,37 +70,56 @@ export class ChainCover {
   }
 
   #raise(branch: BranchId, limit: number): void {
-    let entry = this.#limits.get(branch);
+    const entry = this.#limits.get(branch);
     if (entry === undefined) {
-      entry = { limits: [], counts: [], max: 0 };
-      this.#limits.set(branch, entry);
-    }
-    const at = entry.limits.indexOf(limit);
-    if (at >= 0) entry.counts[at]!++;
-    else {
-      entry.limits.push(limit);
-      entry.counts.push(1);
-      if (limit > entry.max) {
-        this.#blocks += limit - entry.max;
-        entry.max = limit;
+      this.#limits.set(branch, { max: limit, chains: 1, limits: [], counts: [] });
+      this.#blocks += limit;
+    } else if (limit === entry.max) entry.chains++;
+    else if (limit > entry.max) {
+      entry.limits.push(entry.max);
+      entry.counts.push(entry.chains);
+      this.#blocks += limit - entry.max;
+      entry.max = limit;
+      entry.chains = 1;
+    } else {
+      const at = entry.limits.indexOf(limit);
+      if (at >= 0) entry.counts[at]!++;
+      else {
+        entry.limits.push(limit);
+        entry.counts.push(1);
       }
     }
   }
 
   #lower(branch: BranchId, limit: number): void {
     const entry = this.#limits.get(branch)!;
-    const at = entry.limits.indexOf(limit);
-    if (--entry.counts[at]! > 0) return;
-    const last = entry.limits.length - 1;
-    entry.limits[at] = entry.limits[last]!;
-    entry.counts[at] = entry.counts[last]!;
-    entry.limits.pop();
-    entry.counts.pop();
-    if (limit < entry.max) return;
-    let max = 0;
-    for (const other of entry.limits) if (other > max) max = other;
-    this.#blocks -= entry.max - max;
-    entry.max = max;
-    if (max === 0) this.#limits.delete(branch);
+    if (limit < entry.max) {
+      const at = entry.limits.indexOf(limit);
+      if (--entry.counts[at]! === 0) takeOut(entry, at);
+    } else if (--entry.chains === 0) {
+      let at = -1;
+      let max = 0;
+      entry.limits.forEach((other, i) => {
+        if (other > max) {
+          at = i;
+          max = other;
+        }
+      });
+      this.#blocks -= limit - max;
+      if (at < 0) this.#limits.delete(branch);
+      else {
+        entry.max = max;
+        entry.chains = entry.counts[at]!;
+        takeOut(entry, at);
+      }
+    }
   }
+}
+
+/** Removes a smaller limit; the last one takes its place. */
+function takeOut({ limits, counts }: BranchLimits, at: number): void {
+  limits[at] = limits.at(-1)!;
+  counts[at] = counts.at(-1)!;
+  limits.pop();
+  counts.pop();
 }

@@ -13,22 +13,25 @@ export interface LedgerClaim {
   readonly depthBlocks: Blocks;
   untilMs: Millis;
   live: boolean;
+  /** A cover of some claims of the ledger that it counts in as well. */
+  readonly part: ChainCover | undefined;
 }
 
 /** Live claims of one rank. Every claim has a finite deadline and leaves by itself (retention:I14). */
 export class ClaimLedger {
-  readonly #cover: ChainCover;
+  /** Blocks of live claims. */
+  readonly cover: ChainCover;
   readonly #heapKey: number[] = [];
   readonly #heapClaim: LedgerClaim[] = [];
   #live = 0;
 
   constructor(branches: BranchTable) {
-    this.#cover = new ChainCover(branches);
+    this.cover = new ChainCover(branches);
   }
 
   /** Blocks covered by at least one live claim, each counted once. */
   get chargedBlocks(): Blocks {
-    return this.#cover.blocks;
+    return this.cover.blocks;
   }
 
   /** Number of live claims. */
@@ -38,14 +41,18 @@ export class ClaimLedger {
 
   /** Leading blocks of the chain covered by live claims of anyone. Cost O(branches on the path). */
   coveredBlocks(branch: BranchId, depthBlocks: Blocks): Blocks {
-    return this.#cover.covered(branch, depthBlocks);
+    return this.cover.covered(branch, depthBlocks);
   }
 
-  /** Adds a claim on the first `depthBlocks` (>= 1) of the chain. Throws on a deadline that is not finite. */
-  add(session: SessionId, branch: BranchId, depthBlocks: Blocks, untilMs: Millis): LedgerClaim {
+  /**
+   * Adds a claim on the first `depthBlocks` (>= 1) of the chain, to `part` as well while it lives. Throws on a deadline that is not
+   * finite.
+   */
+  add(session: SessionId, branch: BranchId, depthBlocks: Blocks, untilMs: Millis, part?: ChainCover): LedgerClaim {
     if (!Number.isFinite(untilMs)) throw new Error(`claim of session ${session}: deadline ${untilMs} is not finite (retention:I14)`);
-    const claim: LedgerClaim = { session, branch, depthBlocks, untilMs, live: true };
-    this.#cover.add(branch, depthBlocks);
+    const claim: LedgerClaim = { session, branch, depthBlocks, untilMs, live: true, part };
+    this.cover.add(branch, depthBlocks);
+    part?.add(branch, depthBlocks);
     this.#live++;
     this.#push(untilMs, claim);
     return claim;
@@ -61,7 +68,8 @@ export class ClaimLedger {
     if (!claim.live) return;
     claim.live = false;
     this.#live--;
-    this.#cover.remove(claim.branch, claim.depthBlocks);
+    this.cover.remove(claim.branch, claim.depthBlocks);
+    claim.part?.remove(claim.branch, claim.depthBlocks);
   }
 
   /** Ends every claim whose deadline lies before `nowMs` and reports it; a claim holds up to and including its deadline. */

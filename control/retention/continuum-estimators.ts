@@ -84,9 +84,8 @@ export class ContinuumPaperEstimator implements TtlEstimator {
   }
 }
 
-/** argmax of F(tau) benefit - tau over 0 and the samples, the smallest on ties; F the empirical distribution. Cost O(n log n). */
-export function bestFullCharge(samples: Float64Array, benefit: number): number {
-  const sorted = samples.slice().sort();
+/** argmax of F(tau) benefit - tau over 0 and the ascending samples, the smallest on ties; F the empirical distribution. Cost O(n). */
+export function bestFullCharge(sorted: Float64Array, benefit: number): number {
   let hold = 0;
   let gain = 0;
   for (let i = 0; i < sorted.length; i++) {

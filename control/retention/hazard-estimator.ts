@@ -1,4 +1,5 @@
 import type { Millis, PauseKind } from '../ports.ts';
+import { merged } from './ascending.ts';
 import { type CapByPause, HOST_CAP_MS, NO_STAKES, type Stakes, type TtlEstimator } from './gap-estimators.ts';
 import { GapWindow } from './gap-window.ts';
 import { bestHold, kaplanMeier, type SurvivalCurve } from './survival-curve.ts';
@@ -92,9 +93,9 @@ export class HazardEstimator implements TtlEstimator {
 
   #curve(name: string, gaps: GapClass, nowMs: Millis): SurvivalCurve {
     if (gaps.curve !== undefined && gaps.window.seen - gaps.fittedAt < this.#refitEvery) return gaps.curve;
-    const censored = [...gaps.window.gaps(true)];
-    for (const open of this.#open.values()) if (open.classes.includes(name)) censored.push(nowMs - open.sinceMs);
-    gaps.curve = kaplanMeier(gaps.window.gaps(false), Float64Array.from(censored));
+    const ages: number[] = [];
+    for (const open of this.#open.values()) if (open.classes.includes(name)) ages.push(nowMs - open.sinceMs);
+    gaps.curve = kaplanMeier(gaps.window.gaps(false), merged(gaps.window.gaps(true), Float64Array.from(ages).sort()));
     gaps.fittedAt = gaps.window.seen;
     return gaps.curve;
   }

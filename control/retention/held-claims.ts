@@ -1,11 +1,12 @@
 import type { BranchId, BranchTable } from '../blocks.ts';
 import type { Blocks, Millis, RankId, SessionId } from '../ports.ts';
+import { ChainCover } from './chain-cover.ts';
 import { ClaimLedger, type LedgerClaim } from './claim-ledger.ts';
 
 interface RankClaims {
   readonly ledger: ClaimLedger;
-  /** Claims per tenant; only kept while tenant shares are watched. */
-  readonly tenants: Map<number, ClaimLedger>;
+  /** What the claims of each tenant cover; only kept while tenant shares are watched. */
+  readonly tenants: Map<number, ChainCover>;
 }
 
 /** A claim with its place. */
@@ -13,8 +14,6 @@ export interface HeldClaim {
   readonly rank: RankId;
   readonly tenant: number;
   readonly claim: LedgerClaim;
-  /** The same claim in the ledger of its tenant. */
-  readonly twin: LedgerClaim | undefined;
 }
 
 /** What a session leaves behind on a rank: blocks [fromBlocks, depthBlocks) of the chain, claimed by nobody else. */
@@ -31,7 +30,7 @@ export class HeldClaims {
   readonly #ranks = new Map<RankId, RankClaims>();
   readonly #sessions = new Map<SessionId, HeldClaim[]>();
 
-  /** `perTenant`: also keep a ledger per tenant, for {@link room} with a tenant. */
+  /** `perTenant`: also keep the cover of each tenant, for {@link room} with a tenant. */
   constructor(branches: BranchTable, perTenant: boolean) {
     this.#branches = branches;
     this.#perTenant = perTenant;
@@ -51,17 +50,16 @@ export class HeldClaims {
   /** Blocks of a claim that a budget on the rank, or of one tenant on it, leaves; root side first. What is covered costs nothing. */
   room(rank: RankId, tenant: number | undefined, branch: BranchId, depth: Blocks, budgetBlocks: Blocks, nowMs: Millis): Blocks {
     const state = this.#rank(rank, nowMs);
-    const ledger = tenant === undefined ? state.ledger : this.#tenant(state, tenant);
-    const left = Math.max(0, budgetBlocks - ledger.chargedBlocks);
+    const cover = tenant === undefined ? state.ledger.cover : this.#tenant(state, tenant);
+    const left = Math.max(0, budgetBlocks - cover.blocks);
     // The common case needs no walk: everything would fit even if none of it were covered yet.
-    return depth <= left ? depth : Math.min(depth, ledger.coveredBlocks(branch, depth) + left);
+    return depth <= left ? depth : Math.min(depth, cover.covered(branch, depth) + left);
   }
 
   hold(rank: RankId, tenant: number, session: SessionId, branch: BranchId, depth: Blocks, untilMs: Millis, nowMs: Millis): void {
     const state = this.#rank(rank, nowMs);
-    const claim = state.ledger.add(session, branch, depth, untilMs);
-    const twin = this.#perTenant ? this.#tenant(state, tenant).add(session, branch, depth, untilMs) : undefined;
-    const held: HeldClaim = { rank, tenant, claim, twin };
+    const claim = state.ledger.add(session, branch, depth, untilMs, this.#perTenant ? this.#tenant(state, tenant) : undefined);
+    const held: HeldClaim = { rank, tenant, claim };
     const list = this.#sessions.get(session);
     if (list === undefined) this.#sessions.set(session, [held]);
     else list.push(held);
@@ -132,32 +130,29 @@ export class HeldClaims {
       state = { ledger: new ClaimLedger(this.#branches), tenants: new Map() };
       this.#ranks.set(rank, state);
     }
-    state.ledger.expire(nowMs, (claim) => this.#forget(claim));
-    for (const ledger of state.tenants.values()) ledger.expire(nowMs, () => undefined);
+    state.ledger.expire(nowMs, this.#forget);
     return state;
   }
 
-  #tenant(state: RankClaims, tenant: number): ClaimLedger {
-    let ledger = state.tenants.get(tenant);
-    if (ledger === undefined) {
-      ledger = new ClaimLedger(this.#branches);
-      state.tenants.set(tenant, ledger);
+  #tenant(state: RankClaims, tenant: number): ChainCover {
+    let cover = state.tenants.get(tenant);
+    if (cover === undefined) {
+      cover = new ChainCover(this.#branches);
+      state.tenants.set(tenant, cover);
     }
-    return ledger;
+    return cover;
   }
 
   #drop(held: HeldClaim): void {
-    const state = this.#ranks.get(held.rank);
-    state?.ledger.remove(held.claim);
-    if (held.twin !== undefined) state?.tenants.get(held.tenant)?.remove(held.twin);
+    this.#ranks.get(held.rank)?.ledger.remove(held.claim);
     this.#forget(held.claim);
   }
 
-  #forget(claim: LedgerClaim): void {
+  readonly #forget = (claim: LedgerClaim): void => {
     const list = this.#sessions.get(claim.session);
     if (list === undefined) return;
     const at = list.findIndex((held) => held.claim === claim);
     if (at >= 0) list.splice(at, 1);
     if (list.length === 0) this.#sessions.delete(claim.session);
-  }
+  };
 }

@@ -1,3 +1,4 @@
+import type { BranchId } from '../blocks.ts';
 import type {
   ActionOutcome,
   Blocks,
@@ -176,8 +177,9 @@ export class Infercept implements RetentionPolicy {
       budgets.set(rank, swaps ? budget - blocks : budget);
       if (swaps) this.counters.swapped++;
       else this.counters.discarded++;
-      const range = { rank, session, branch: request.branch, fromBlocks, toBlocks: request.depthBlocks };
-      act({ ...action(range, nowMs), verb: 'demote', ...(swaps ? { toTier: 1, untilMs: nowMs + PRESERVE_MS } : { toTier: 'none' }) });
+      const { branch, depthBlocks } = request;
+      const gone = action('demote', rank, session, branch, fromBlocks, depthBlocks, swaps ? nowMs + PRESERVE_MS : nowMs);
+      act(Object.assign(gone, { toTier: swaps ? 1 : 'none' } as const));
     }
   }
 
@@ -228,21 +230,37 @@ export class Infercept implements RetentionPolicy {
 
   #preserve({ rank, session, request }: Paused, nowMs: Millis, act: Act): void {
     this.counters.preserved++;
-    const range = { rank, session, branch: request.branch, fromBlocks: 0, toBlocks: request.depthBlocks };
-    act({ ...action(range, nowMs), verb: 'pin', untilMs: nowMs + PRESERVE_MS });
+    act(action('pin', rank, session, request.branch, 0, request.depthBlocks, nowMs + PRESERVE_MS));
   }
 
   #drop(session: SessionId, rest: Rest, why: ReleaseReason, nowMs: Millis, act: Act): void {
     for (const rank of rest.ranks) {
-      const range = { rank, session, branch: rest.branch, fromBlocks: rest.fromBlocks, toBlocks: rest.depthBlocks };
-      act({ ...action(range, nowMs), verb: 'demote', toTier: 'none', why });
+      const gone = action('demote', rank, session, rest.branch, rest.fromBlocks, rest.depthBlocks, nowMs);
+      act(Object.assign(gone, { toTier: 'none', why } as const));
     }
   }
 }
 
 function action(
-  range: Pick<KvAction, 'rank' | 'session' | 'branch' | 'fromBlocks' | 'toBlocks'>,
-  nowMs: Millis,
-): Omit<KvAction, 'id' | 'verb'> {
-  return { ...range, untilMs: nowMs, hardness: 'soft', mode: 'replace', onExpiry: 'trueLastAccess', tierFloor: 0 };
+  verb: 'pin' | 'demote',
+  rank: RankId,
+  session: SessionId,
+  branch: BranchId,
+  fromBlocks: Blocks,
+  toBlocks: Blocks,
+  untilMs: Millis,
+): Parameters<Act>[0] {
+  return {
+    verb,
+    rank,
+    session,
+    branch,
+    fromBlocks,
+    toBlocks,
+    untilMs,
+    hardness: 'soft',
+    mode: 'replace',
+    onExpiry: 'trueLastAccess',
+    tierFloor: 0,
+  };
 }

@@ -66,7 +66,7 @@ function classesOf(pause: PauseKind, toolName: string | undefined): readonly str
 }
 
 function fit(one: Class): void {
-  one.sorted = one.window.gaps(false).sort();
+  one.sorted = one.window.gaps(false);
   one.sums = new Float64Array(one.sorted.length + 1);
   for (let i = one.sorted.length - 1; i >= 0; i--) one.sums[i] = one.sums[i + 1]! + one.sorted[i]!;
   one.seen = one.window.seen;

@@ -96,14 +96,15 @@ export class SessionFrontiers {
     const old = open.running.has(attempt) ? open.running.get(attempt) : this.#continued(open, to.branch, to.depthBlocks);
     open.running.delete(attempt);
     this.#rest(open, nowMs);
-    this.#cover.add(to.branch, to.depthBlocks);
     const at = old === undefined ? -1 : open.frontiers.indexOf(old);
     if (old === undefined || at < 0) {
       const { branch, depthBlocks, pause, ranks } = to;
+      this.#cover.add(branch, depthBlocks);
       open.frontiers.push({ branch, depthBlocks, pause, ranks: [...ranks] });
       return open.frontiers.length > MAX_FRONTIERS ? this.#leave(open.frontiers.shift()!) : undefined;
     }
-    const rest = this.#leave(old);
+    this.#cover.move(old.branch, old.depthBlocks, to.branch, to.depthBlocks);
+    const rest = this.#uncovered(old);
     old.branch = to.branch;
     old.depthBlocks = to.depthBlocks;
     old.pause = to.pause;

@@ -12,12 +12,10 @@ export interface SurvivalCurve {
 
 /**
  * Kaplan-Meier estimate with right-censoring: at each time with d ends among n at risk S is multiplied by 1 - d / n; a pause
- * censored at that time still counts as at risk. Inputs need not be sorted and are not changed. Cost O(n log n).
+ * censored at that time still counts as at risk. Inputs ascend and are not changed. Cost O(n).
  * Source: Kaplan and Meier 1958.
  */
-export function kaplanMeier(ended: Float64Array, censored: Float64Array): SurvivalCurve {
-  const ends = ended.slice().sort();
-  const open = censored.slice().sort();
+export function kaplanMeier(ends: Float64Array, open: Float64Array): SurvivalCurve {
   let distinct = 0;
   for (let i = 0; i < ends.length; i++) if (i === 0 || ends[i] !== ends[i - 1]) distinct++;
   const curve = { times: new Float64Array(distinct), survival: new Float64Array(distinct), held: new Float64Array(distinct) };
@@ -48,7 +46,7 @@ export function kaplanMeier(ended: Float64Array, censored: Float64Array): Surviv
 /**
  * The time to keep that gains most: argmax of J = breakEven F - E[min(G, tau)] over 0 and the times up to `cap`; the smallest on
  * ties. Without a price (breakEven Infinity) keeping is free: `cap`. `from`: the pause is kept so long anyway, only later times can
- * gain; the gain then counts from there. Cost O(times).
+ * gain; the gain then counts from there. Cost O(times up to where the price of keeping exceeds all that can be gained).
  */
 export function bestHold(curve: SurvivalCurve, breakEven: number, cap: number, from = 0): { readonly hold: number; readonly gain: number } {
   if (breakEven === Number.POSITIVE_INFINITY) return { hold: Math.max(cap, from), gain: breakEven };
@@ -60,6 +58,8 @@ export function bestHold(curve: SurvivalCurve, breakEven: number, cap: number, f
   let hold = from;
   let gain = 0;
   for (let i = first; i < times.length && times[i]! <= cap; i++) {
+    // F is at most 1 and what is held only grows: no later time can gain more.
+    if (breakEven - held[i]! - base <= gain) break;
     const j = breakEven * (1 - survival[i]!) - held[i]! - base;
     if (j > gain) {
       gain = j;
