@@ -14,7 +14,7 @@ export interface LedgerClaim {
   untilMs: Millis;
   live: boolean;
   /** A cover of some claims of the ledger that it counts in as well. */
-  readonly part: ChainCover | undefined;
+  part: ChainCover | undefined;
 }
 
 /** Live claims of one rank. Every claim has a finite deadline and leaves by itself (retention:I14). */
@@ -49,13 +49,21 @@ export class ClaimLedger {
    * finite.
    */
   add(session: SessionId, branch: BranchId, depthBlocks: Blocks, untilMs: Millis, part?: ChainCover): LedgerClaim {
-    if (!Number.isFinite(untilMs)) throw new Error(`claim of session ${session}: deadline ${untilMs} is not finite (retention:I14)`);
-    const claim: LedgerClaim = { session, branch, depthBlocks, untilMs, live: true, part };
+    checkDeadline(session, untilMs);
     this.cover.add(branch, depthBlocks);
     part?.add(branch, depthBlocks);
-    this.#live++;
-    this.#push(untilMs, claim);
-    return claim;
+    return this.#enter({ session, branch, depthBlocks, untilMs, live: true, part });
+  }
+
+  /** A live claim of the same session ends and another takes its place: cheaper than both where their chains share most branches. */
+  renew(old: LedgerClaim, branch: BranchId, depthBlocks: Blocks, untilMs: Millis): LedgerClaim {
+    const { session, part } = old;
+    checkDeadline(session, untilMs);
+    old.live = false;
+    this.#live--;
+    this.cover.move(old.branch, old.depthBlocks, branch, depthBlocks);
+    part?.move(old.branch, old.depthBlocks, branch, depthBlocks);
+    return this.#enter({ session, branch, depthBlocks, untilMs, live: true, part });
   }
 
   /** Moves a deadline to a later time; an earlier one is ignored. */
@@ -84,6 +92,12 @@ export class ClaimLedger {
       this.remove(claim);
       expired(claim);
     }
+  }
+
+  #enter(claim: LedgerClaim): LedgerClaim {
+    this.#live++;
+    this.#push(claim.untilMs, claim);
+    return claim;
   }
 
   #push(key: number, claim: LedgerClaim): void {
@@ -125,4 +139,8 @@ export class ClaimLedger {
     claims[i] = claim;
     return top;
   }
+}
+
+function checkDeadline(session: SessionId, untilMs: Millis): void {
+  if (!Number.isFinite(untilMs)) throw new Error(`claim of session ${session}: deadline ${untilMs} is not finite (retention:I14)`);
 }

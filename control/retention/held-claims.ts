@@ -5,7 +5,9 @@ import { ClaimLedger, type LedgerClaim } from './claim-ledger.ts';
 
 interface RankClaims {
   readonly ledger: ClaimLedger;
-  /** What the claims of each tenant cover; only kept while tenant shares are watched. */
+  /** Who was the first to be looked after here, while tenant shares are watched. */
+  firstTenant: number | undefined;
+  /** What the claims of each tenant cover; empty while all are of the first one. */
   readonly tenants: Map<number, ChainCover>;
 }
 
@@ -14,6 +16,15 @@ export interface HeldClaim {
   readonly rank: RankId;
   readonly tenant: number;
   readonly claim: LedgerClaim;
+}
+
+/** Who claims the first `depth` blocks of which chain where. */
+export interface ClaimPlace {
+  readonly rank: RankId;
+  readonly tenant: number;
+  readonly session: SessionId;
+  readonly branch: BranchId;
+  readonly depth: Blocks;
 }
 
 /** What a session leaves behind on a rank: blocks [fromBlocks, depthBlocks) of the chain, claimed by nobody else. */
@@ -30,7 +41,7 @@ export class HeldClaims {
   readonly #ranks = new Map<RankId, RankClaims>();
   readonly #sessions = new Map<SessionId, HeldClaim[]>();
 
-  /** `perTenant`: also keep the cover of each tenant, for {@link room} with a tenant. */
+  /** `perTenant`: also know what the claims of each tenant cover, for {@link room} with a tenant. */
   constructor(branches: BranchTable, perTenant: boolean) {
     this.#branches = branches;
     this.#perTenant = perTenant;
@@ -50,19 +61,38 @@ export class HeldClaims {
   /** Blocks of a claim that a budget on the rank, or of one tenant on it, leaves; root side first. What is covered costs nothing. */
   room(rank: RankId, tenant: number | undefined, branch: BranchId, depth: Blocks, budgetBlocks: Blocks, nowMs: Millis): Blocks {
     const state = this.#rank(rank, nowMs);
-    const cover = tenant === undefined ? state.ledger.cover : this.#tenant(state, tenant);
+    const cover = (tenant === undefined ? undefined : this.#part(rank, state, tenant)) ?? state.ledger.cover;
     const left = Math.max(0, budgetBlocks - cover.blocks);
     // The common case needs no walk: everything would fit even if none of it were covered yet.
     return depth <= left ? depth : Math.min(depth, cover.covered(branch, depth) + left);
   }
 
-  hold(rank: RankId, tenant: number, session: SessionId, branch: BranchId, depth: Blocks, untilMs: Millis, nowMs: Millis): void {
+  hold({ rank, tenant, session, branch, depth }: ClaimPlace, untilMs: Millis, nowMs: Millis): void {
     const state = this.#rank(rank, nowMs);
-    const claim = state.ledger.add(session, branch, depth, untilMs, this.#perTenant ? this.#tenant(state, tenant) : undefined);
-    const held: HeldClaim = { rank, tenant, claim };
-    const list = this.#sessions.get(session);
-    if (list === undefined) this.#sessions.set(session, [held]);
-    else list.push(held);
+    const part = this.#perTenant ? this.#part(rank, state, tenant) : undefined;
+    this.#keep({ rank, tenant, claim: state.ledger.add(session, branch, depth, untilMs, part) });
+  }
+
+  /**
+   * As {@link hold}, and ends claims of the session on prefixes of the chain on this rank, all of them or those due at `dueMs` or before.
+   */
+  renew(place: ClaimPlace, untilMs: Millis, dueMs: Millis, nowMs: Millis): void {
+    const { rank, tenant, session, branch, depth } = place;
+    const { ledger } = this.#rank(rank, nowMs);
+    const list = this.#sessions.get(session) ?? [];
+    let claim: LedgerClaim | undefined;
+    for (let i = list.length - 1; i >= 0; i--) {
+      const held = list[i]!;
+      const old = held.claim;
+      if (held.rank !== rank || old.depthBlocks > depth || old.untilMs > dueMs) continue;
+      if (this.#branches.commonDepth(old.branch, old.depthBlocks, branch, depth) < old.depthBlocks) continue;
+      if (claim === undefined && held.tenant === tenant) {
+        claim = ledger.renew(old, branch, depth, untilMs);
+        this.#forget(old);
+      } else this.#drop(held);
+    }
+    if (claim === undefined) this.hold(place, untilMs, nowMs);
+    else this.#keep({ rank, tenant, claim });
   }
 
   /** Live claims of a session on all ranks. */
@@ -78,18 +108,6 @@ export class HeldClaims {
         claim.depthBlocks <= depth &&
         this.#branches.commonDepth(claim.branch, claim.depthBlocks, branch, depth) === claim.depthBlocks,
     );
-  }
-
-  /** Ends claims of the session on prefixes of a chain on this rank, all of them or those due at `untilMs` or before. */
-  supersede(rank: RankId, session: SessionId, branch: BranchId, depth: Blocks, untilMs: Millis): void {
-    const list = this.#sessions.get(session);
-    if (list === undefined) return;
-    for (let i = list.length - 1; i >= 0; i--) {
-      const held = list[i]!;
-      const old = held.claim;
-      if (held.rank !== rank || old.depthBlocks > depth || old.untilMs > untilMs) continue;
-      if (this.#branches.commonDepth(old.branch, old.depthBlocks, branch, depth) === old.depthBlocks) this.#drop(held);
-    }
   }
 
   /** Ends and returns the claim that was made for such an action. */
@@ -127,20 +145,46 @@ export class HeldClaims {
   #rank(rank: RankId, nowMs: Millis): RankClaims {
     let state = this.#ranks.get(rank);
     if (state === undefined) {
-      state = { ledger: new ClaimLedger(this.#branches), tenants: new Map() };
+      state = { ledger: new ClaimLedger(this.#branches), firstTenant: undefined, tenants: new Map() };
       this.#ranks.set(rank, state);
     }
     state.ledger.expire(nowMs, this.#forget);
     return state;
   }
 
-  #tenant(state: RankClaims, tenant: number): ChainCover {
+  /** What the claims of a tenant cover on a rank; undefined while nobody else had any there, so that it is what the ledger covers. */
+  #part(rank: RankId, state: RankClaims, tenant: number): ChainCover | undefined {
+    state.firstTenant ??= tenant;
+    if (state.tenants.size === 0) {
+      if (tenant === state.firstTenant) return undefined;
+      this.#tellApart(rank, state);
+    }
     let cover = state.tenants.get(tenant);
     if (cover === undefined) {
       cover = new ChainCover(this.#branches);
       state.tenants.set(tenant, cover);
     }
     return cover;
+  }
+
+  /** Another tenant came to a rank: the claims so far get a cover of their own. Cost O(claims of all ranks), once per rank. */
+  #tellApart(rank: RankId, { firstTenant, tenants }: RankClaims): void {
+    const cover = new ChainCover(this.#branches);
+    tenants.set(firstTenant!, cover);
+    for (const list of this.#sessions.values()) {
+      for (const { rank: at, claim } of list) {
+        if (at !== rank) continue;
+        cover.add(claim.branch, claim.depthBlocks);
+        claim.part = cover;
+      }
+    }
+  }
+
+  #keep(held: HeldClaim): void {
+    const { session } = held.claim;
+    const list = this.#sessions.get(session);
+    if (list === undefined) this.#sessions.set(session, [held]);
+    else list.push(held);
   }
 
   #drop(held: HeldClaim): void {

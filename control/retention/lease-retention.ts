@@ -125,7 +125,8 @@ export class LeaseRetention implements RetentionPolicy {
     if (action.verb !== 'pin' || this.#held === undefined || outcome.result === 'accepted' || outcome.result === 'deferred') return;
     const held = this.#held.take(rank, session, branch, toBlocks, untilMs);
     const applied = outcome.result === 'clipped' ? outcome.appliedBlocks : 0;
-    if (held !== undefined && applied > 0) this.#held.hold(rank, held.tenant, session, branch, applied, held.claim.untilMs, nowMs);
+    if (held !== undefined && applied > 0)
+      this.#held.hold({ rank, tenant: held.tenant, session, branch, depth: applied }, held.claim.untilMs, nowMs);
   }
 
   /** Live claims on a rank and the blocks they cover, each block once; zeros where no ledger is kept. */
@@ -141,7 +142,7 @@ export class LeaseRetention implements RetentionPolicy {
     // until the longest deadline that the hit can give it; the claim made at the end of the response takes over from there.
     const { session, tenant, branch } = request;
     const covered = this.#held.covered(rank, branch, request.depthBlocks, nowMs);
-    if (covered > 0) this.#held.hold(rank, tenant, session, branch, covered, nowMs + this.#longestTtlMs, nowMs);
+    if (covered > 0) this.#held.hold({ rank, tenant, session, branch, depth: covered }, nowMs + this.#longestTtlMs, nowMs);
   }
 
   #finished(event: Finished, act: Act): void {
@@ -247,8 +248,8 @@ export class LeaseRetention implements RetentionPolicy {
         untilMs = this.#paid(this.#held, this.#buckets, rank, request, depth, untilMs, nowMs);
         if (untilMs <= nowMs) return undefined;
       }
-      this.#held.supersede(rank, session, branch, depth, p.deadlineMode === 'replace' ? Number.POSITIVE_INFINITY : untilMs);
-      this.#held.hold(rank, tenant, session, branch, depth, untilMs, nowMs);
+      const dueMs = p.deadlineMode === 'replace' ? Number.POSITIVE_INFINITY : untilMs;
+      this.#held.renew({ rank, tenant, session, branch, depth }, untilMs, dueMs, nowMs);
     }
     this.counters.sent++;
     const pin: Parameters<Act>[0] = {

@@ -1,6 +1,7 @@
 import type { Millis, PauseKind } from '../ports.ts';
 import type { TtlEstimator } from './gap-estimators.ts';
 import { GapWindow } from './gap-window.ts';
+import { firstAbove } from './survival-curve.ts';
 
 interface Class {
   readonly window: GapWindow;
@@ -70,15 +71,4 @@ function fit(one: Class): void {
   one.sums = new Float64Array(one.sorted.length + 1);
   for (let i = one.sorted.length - 1; i >= 0; i--) one.sums[i] = one.sums[i + 1]! + one.sorted[i]!;
   one.seen = one.window.seen;
-}
-
-function firstAbove(sorted: Float64Array, value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle]! > value) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

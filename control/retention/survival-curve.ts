@@ -43,28 +43,49 @@ export function kaplanMeier(ends: Float64Array, open: Float64Array): SurvivalCur
   return curve;
 }
 
+/** Times that {@link bestHold} looks at together. */
+const STRETCH = 16;
+
 /**
  * The time to keep that gains most: argmax of J = breakEven F - E[min(G, tau)] over 0 and the times up to `cap`; the smallest on
  * ties. Without a price (breakEven Infinity) keeping is free: `cap`. `from`: the pause is kept so long anyway, only later times can
- * gain; the gain then counts from there. Cost O(times up to where the price of keeping exceeds all that can be gained).
+ * gain; the gain then counts from there. Cost O(times / 16) and a few stretches of 16 times.
  */
 export function bestHold(curve: SurvivalCurve, breakEven: number, cap: number, from = 0): { readonly hold: number; readonly gain: number } {
   if (breakEven === Number.POSITIVE_INFINITY) return { hold: Math.max(cap, from), gain: breakEven };
   const { times, survival, held } = curve;
-  let first = 0;
-  while (from > 0 && first < times.length && times[first]! <= from) first++;
+  const first = from > 0 ? firstAbove(times, from) : 0;
   const before = first === 0 ? { time: 0, s: 1, area: 0 } : { time: times[first - 1]!, s: survival[first - 1]!, area: held[first - 1]! };
   const base = breakEven * (1 - before.s) - (before.area + before.s * (from - before.time));
+  const end = firstAbove(times, cap);
+  const at = (s: number, area: number): number => breakEven * (1 - s) - area - base;
+  // A first look at the end of every stretch says what can be gained at least.
+  let sure = 0;
+  for (let i = first + STRETCH - 1; i < end; i += STRETCH) sure = Math.max(sure, at(survival[i]!, held[i]!));
   let hold = from;
   let gain = 0;
-  for (let i = first; i < times.length && times[i]! <= cap; i++) {
-    // F is at most 1 and what is held only grows: no later time can gain more.
-    if (breakEven - held[i]! - base <= gain) break;
-    const j = breakEven * (1 - survival[i]!) - held[i]! - base;
-    if (j > gain) {
+  for (let i = first; i < end; i += STRETCH) {
+    const last = Math.min(i + STRETCH, end) - 1;
+    // F and what is held only grow: no time of the stretch gains more than this.
+    if (at(survival[last]!, held[i]!) < sure) continue;
+    for (let k = i; k <= last; k++) {
+      const j = at(survival[k]!, held[k]!);
+      if (j <= gain) continue;
       gain = j;
-      hold = times[i]!;
+      hold = times[k]!;
     }
   }
   return { hold, gain };
+}
+
+/** Number of the first of some ascending values that exceeds a limit; how many there are if none does. Cost O(log n). */
+export function firstAbove(ascending: Float64Array, limit: number): number {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ascending[middle]! > limit) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

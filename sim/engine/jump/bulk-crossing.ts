@@ -97,9 +97,9 @@ export class BulkCrossing {
   /** Whether a mark might end, or a claim break, in these steps. */
   private meetsMarks(steps: number, lastMs: number): boolean {
     const { decode, pool } = this;
-    const expiryMs = pool.nextExpiryMs;
-    if (expiryMs === Infinity) return false;
-    return expiryMs < lastMs || pool.free - pool.claimed < decode.count * (Math.ceil(steps / decode.blockTokens) + 1);
+    if (pool.expiryBy(lastMs) < lastMs) return true;
+    const needed = decode.count * (Math.ceil(steps / decode.blockTokens) + 1);
+    return pool.free - pool.claimed < needed && pool.nextExpiryMs !== Infinity;
   }
 
   /** Enters the blocks that the members of a phase have completed at `iter`. False, and nothing is changed, if one of them may not be. */

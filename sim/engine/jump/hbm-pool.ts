@@ -100,6 +100,17 @@ export class HbmPool extends SegmentPool {
     return deadlines.size === 0 ? Infinity : deadlines.timeMs[0]!;
   }
 
+  /**
+   * The same if it is at most `tMs`, else Infinity. No mark ends before its row says: where even that lies ahead, nobody needs to know
+   * whether it is still right.
+   */
+  expiryBy(tMs: number): number {
+    const { deadlines } = this;
+    if (deadlines.size === 0 || deadlines.timeMs[0]! > tMs) return Infinity;
+    const until = this.nextExpiryMs;
+    return until <= tMs ? until : Infinity;
+  }
+
   override get claimed(): number {
     let blocks = super.claimed;
     for (let i = 0; i < this.ranking.length; i++) {
@@ -440,7 +451,7 @@ export class HbmPool extends SegmentPool {
   expire(tMs: number, inclusive: boolean): boolean {
     let dropped = false;
     for (;;) {
-      const until = this.nextExpiryMs;
+      const until = this.expiryBy(tMs);
       if (!(until < tMs || (inclusive && until === tMs))) return dropped;
       if (this.expireInstant(until)) dropped = true;
     }

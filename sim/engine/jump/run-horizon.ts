@@ -107,7 +107,7 @@ export function lateBoundary(run: DecodeRun, boundary: number, scheduler: Schedu
   const length = pool.to[s]! - pool.from[s]!;
   let late = run.scheduled + decode.stepsWithNeed(pool.hashless + length, left) + 1;
   late = Math.min(late, otherBoundary(run, scheduler, membersOffer));
-  const expiryMs = pool.nextExpiryMs;
-  if (expiryMs !== Infinity && expiryMs <= run.endMs(late)) late = Math.min(late, run.stepsBy(expiryMs) - 1);
+  const expiryMs = pool.expiryBy(run.endMs(late));
+  if (expiryMs !== Infinity) late = Math.min(late, run.stepsBy(expiryMs) - 1);
   return Math.max(late, boundary);
 }
