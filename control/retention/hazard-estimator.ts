@@ -2,6 +2,7 @@ import type { Millis, PauseKind } from '../ports.ts';
 import { merged } from './ascending.ts';
 import { type CapByPause, HOST_CAP_MS, NO_STAKES, type Stakes, type TtlEstimator } from './gap-estimators.ts';
 import { GapWindow } from './gap-window.ts';
+import { PauseClasses } from './pause-classes.ts';
 import { bestHold, kaplanMeier, type SurvivalCurve } from './survival-curve.ts';
 
 interface GapClass {
@@ -42,6 +43,7 @@ export class HazardEstimator implements TtlEstimator {
   readonly #refitEvery: number;
   readonly #classes = new Map<string, GapClass>();
   readonly #open = new Map<number, OpenPause>();
+  readonly #names = new PauseClasses(classesOf);
 
   constructor(options: HazardOptions = {}) {
     this.#caps = options.caps ?? { tool: 300_000, human: 0, join: 600_000 };
@@ -53,7 +55,7 @@ export class HazardEstimator implements TtlEstimator {
     const { tier, fromMs = 0 } = stakes;
     const cap = pause === 'none' ? 0 : tier === 'host' ? HOST_CAP_MS : this.#caps[pause];
     if (cap === 0 || stakes.breakEvenMs === 0) return fromMs;
-    for (const name of classesOf(pause, toolName)) {
+    for (const name of this.#names.of(pause, toolName)) {
       const gaps = this.#classes.get(name);
       if (gaps === undefined || gaps.window.ends < this.#minEnds) continue;
       return bestHold(this.#curve(name, gaps, nowMs), stakes.breakEvenMs, cap, fromMs).hold;
@@ -62,7 +64,7 @@ export class HazardEstimator implements TtlEstimator {
   }
 
   began(id: number, pause: PauseKind, toolName: string | undefined, nowMs: Millis): void {
-    this.#open.set(id, { sinceMs: nowMs, classes: classesOf(pause, toolName) });
+    this.#open.set(id, { sinceMs: nowMs, classes: this.#names.of(pause, toolName) });
   }
 
   ended(id: number, gapMs: Millis): void {
@@ -93,11 +95,24 @@ export class HazardEstimator implements TtlEstimator {
 
   #curve(name: string, gaps: GapClass, nowMs: Millis): SurvivalCurve {
     if (gaps.curve !== undefined && gaps.window.seen - gaps.fittedAt < this.#refitEvery) return gaps.curve;
-    const ages: number[] = [];
-    for (const open of this.#open.values()) if (open.classes.includes(name)) ages.push(nowMs - open.sinceMs);
-    gaps.curve = kaplanMeier(gaps.window.gaps(false), merged(gaps.window.gaps(true), Float64Array.from(ages).sort()));
+    gaps.curve = kaplanMeier(gaps.window.gaps(false), merged(gaps.window.gaps(true), this.#openAges(name, nowMs)));
     gaps.fittedAt = gaps.window.seen;
     return gaps.curve;
+  }
+
+  /** Ages of the open pauses of a class, ascending. */
+  #openAges(name: string, nowMs: Millis): Float64Array {
+    const ages = new Float64Array(this.#open.size);
+    // They stand in the order in which they began: filled from the end the ages ascend, unless a clock went back.
+    let from = ages.length;
+    let ascends = true;
+    for (const { sinceMs, classes } of this.#open.values()) {
+      if (!classes.includes(name)) continue;
+      ages[--from] = nowMs - sinceMs;
+      if (ages[from]! > ages[from + 1]!) ascends = false;
+    }
+    const own = ages.subarray(from);
+    return ascends ? own : own.sort();
   }
 }
 

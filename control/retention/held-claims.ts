@@ -80,19 +80,21 @@ export class HeldClaims {
     const { rank, tenant, session, branch, depth } = place;
     const { ledger } = this.#rank(rank, nowMs);
     const list = this.#sessions.get(session) ?? [];
-    let claim: LedgerClaim | undefined;
+    let renewed: HeldClaim | undefined;
     for (let i = list.length - 1; i >= 0; i--) {
       const held = list[i]!;
       const old = held.claim;
       if (held.rank !== rank || old.depthBlocks > depth || old.untilMs > dueMs) continue;
       if (this.#branches.commonDepth(old.branch, old.depthBlocks, branch, depth) < old.depthBlocks) continue;
-      if (claim === undefined && held.tenant === tenant) {
-        claim = ledger.renew(old, branch, depth, untilMs);
-        this.#forget(old);
-      } else this.#drop(held);
+      if (renewed === undefined && held.tenant === tenant) renewed = held;
+      else this.#drop(held);
     }
-    if (claim === undefined) this.hold(place, untilMs, nowMs);
-    else this.#keep({ rank, tenant, claim });
+    if (renewed === undefined) {
+      this.hold(place, untilMs, nowMs);
+      return;
+    }
+    list.splice(list.indexOf(renewed), 1);
+    list.push({ rank, tenant, claim: ledger.renew(renewed.claim, branch, depth, untilMs) });
   }
 
   /** Live claims of a session on all ranks. */

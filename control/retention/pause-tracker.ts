@@ -1,12 +1,20 @@
 import type { BranchId, BranchTable } from '../blocks.ts';
 import type { Blocks, Millis, PauseKind, SessionId } from '../ports.ts';
 import type { TtlEstimator } from './gap-estimators.ts';
+import { type Waiting, WaitingLine } from './waiting-line.ts';
 
 interface OpenPause {
   readonly id: number;
   readonly branch: BranchId;
   readonly depthBlocks: Blocks;
   readonly sinceMs: Millis;
+}
+
+/** A session that was answered at least once. */
+interface Answered extends Waiting<Answered> {
+  readonly session: SessionId;
+  responses: number;
+  readonly open: OpenPause[];
 }
 
 /** Most open pauses kept per session tree; the oldest is given up as censored. */
@@ -22,8 +30,9 @@ const MAX_SESSIONS = 65_536;
 export class PauseTracker {
   readonly #branches: BranchTable;
   readonly #estimator: TtlEstimator;
-  readonly #open = new Map<SessionId, OpenPause[]>();
-  readonly #responses = new Map<SessionId, number>();
+  readonly #sessions = new Map<SessionId, Answered>();
+  /** All of them, by their latest response. */
+  readonly #line = new WaitingLine<Answered>();
   #nextId = 0;
 
   constructor(branches: BranchTable, estimator: TtlEstimator) {
@@ -32,21 +41,16 @@ export class PauseTracker {
   }
 
   began(session: SessionId, branch: BranchId, depthBlocks: Blocks, pause: PauseKind, toolName: string | undefined, nowMs: Millis): void {
-    this.#count(session, nowMs);
+    const { open } = this.#answered(session, nowMs);
     if (pause === 'none') return;
     const id = this.#nextId++;
     this.#estimator.began(id, pause, toolName, nowMs);
-    const list = this.#open.get(session);
-    const entry: OpenPause = { id, branch, depthBlocks, sinceMs: nowMs };
-    if (list === undefined) this.#open.set(session, [entry]);
-    else {
-      list.push(entry);
-      if (list.length > MAX_OPEN) this.#estimator.censored(list.shift()!.id, nowMs);
-    }
+    open.push({ id, branch, depthBlocks, sinceMs: nowMs });
+    if (open.length > MAX_OPEN) this.#estimator.censored(open.shift()!.id, nowMs);
   }
 
   resumed(session: SessionId, branch: BranchId, depthBlocks: Blocks, arrivalMs: Millis, nowMs: Millis): void {
-    const list = this.#open.get(session);
+    const list = this.#sessions.get(session)?.open;
     if (list === undefined) return;
     let best = -1;
     let bestShared = -1;
@@ -61,28 +65,32 @@ export class PauseTracker {
     }
     if (best < 0) return;
     const [closed] = list.splice(best, 1);
-    if (list.length === 0) this.#open.delete(session);
     this.#estimator.ended(closed!.id, Math.max(0, arrivalMs - closed!.sinceMs), nowMs);
   }
 
   closed(session: SessionId, nowMs: Millis): void {
-    this.#giveUp(session, nowMs);
-    this.#estimator.programEnded(this.#responses.get(session) ?? 0);
-    this.#responses.delete(session);
+    const one = this.#sessions.get(session);
+    if (one !== undefined) this.#giveUp(one, nowMs);
+    this.#estimator.programEnded(one?.responses ?? 0);
   }
 
-  #count(session: SessionId, nowMs: Millis): void {
-    const responses = (this.#responses.get(session) ?? 0) + 1;
-    this.#responses.delete(session);
-    this.#responses.set(session, responses);
-    if (this.#responses.size <= MAX_SESSIONS) return;
-    const oldest = this.#responses.keys().next().value!;
-    this.#responses.delete(oldest);
-    this.#giveUp(oldest, nowMs);
+  /** Counts a response. */
+  #answered(session: SessionId, nowMs: Millis): Answered {
+    let one = this.#sessions.get(session);
+    if (one === undefined) {
+      one = { session, responses: 0, open: [], sinceMs: Number.NaN, before: undefined, after: undefined };
+      this.#sessions.set(session, one);
+    }
+    one.responses++;
+    this.#line.leave(one);
+    this.#line.enter(one, nowMs);
+    if (this.#sessions.size > MAX_SESSIONS) this.#giveUp(this.#line.first!, nowMs);
+    return one;
   }
 
-  #giveUp(session: SessionId, nowMs: Millis): void {
-    for (const open of this.#open.get(session) ?? []) this.#estimator.censored(open.id, nowMs);
-    this.#open.delete(session);
+  #giveUp(one: Answered, nowMs: Millis): void {
+    for (const { id } of one.open) this.#estimator.censored(id, nowMs);
+    this.#sessions.delete(one.session);
+    this.#line.leave(one);
   }
 }

@@ -1,6 +1,7 @@
 import type { Millis, PauseKind } from '../ports.ts';
 import type { TtlEstimator } from './gap-estimators.ts';
 import { GapWindow } from './gap-window.ts';
+import { PauseClasses } from './pause-classes.ts';
 import { firstAbove } from './survival-curve.ts';
 
 interface Class {
@@ -21,10 +22,11 @@ export class RestEstimator implements TtlEstimator {
   readonly learns = true;
   readonly #classes = new Map<string, Class>();
   readonly #open = new Map<number, readonly string[]>();
+  readonly #names = new PauseClasses(classesOf);
 
   /** Rest of a pause; undefined while no pause of its kind was as long. Cost O(log pauses). */
   restMs(pause: PauseKind, toolName: string | undefined, ageMs: Millis): Millis | undefined {
-    for (const name of classesOf(pause, toolName)) {
+    for (const name of this.#names.of(pause, toolName)) {
       const one = this.#classes.get(name);
       if (one === undefined) continue;
       if (one.seen === 0 || one.window.seen - one.seen >= REFIT) fit(one);
@@ -39,7 +41,7 @@ export class RestEstimator implements TtlEstimator {
   }
 
   began(id: number, pause: PauseKind, toolName: string | undefined): void {
-    this.#open.set(id, classesOf(pause, toolName));
+    this.#open.set(id, this.#names.of(pause, toolName));
   }
 
   ended(id: number, gapMs: Millis): void {

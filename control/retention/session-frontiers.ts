@@ -23,8 +23,8 @@ export interface Rest {
 interface OpenSession extends Waiting<OpenSession> {
   readonly session: SessionId;
   readonly frontiers: Frontier[];
-  /** Requests under way, by attempt, with the frontier that each continues. */
-  readonly running: Map<number, Frontier | undefined>;
+  /** Requests under way, with the frontier that each continues. */
+  readonly running: { readonly attempt: number; readonly continued: Frontier | undefined }[];
 }
 
 /** Most frontiers kept per session tree, and ranks per frontier; the oldest is let go. */
@@ -77,15 +77,14 @@ export class SessionFrontiers {
     this.#idle.leave(open);
     const continued = depthBlocks > 0 ? this.#continued(open, branch, depthBlocks) : undefined;
     if (continued !== undefined) continued.pause = undefined;
-    open.running.set(attempt, continued);
+    open.running.push({ attempt, continued });
   }
 
   /** It ended without a response: what it continued pauses again. */
   failed(session: SessionId, attempt: number, nowMs: Millis): void {
     const open = this.#sessions.get(session);
-    const continued = open?.running.get(attempt);
     if (open === undefined) return;
-    open.running.delete(attempt);
+    const continued = ended(open, attempt)?.continued;
     if (continued !== undefined) continued.pause = 'tool';
     this.#rest(open, nowMs);
   }
@@ -93,8 +92,8 @@ export class SessionFrontiers {
   /** It ended with a response: the frontier moves. Returns what the move leaves to nobody. */
   answered(session: SessionId, attempt: number, to: Readonly<Frontier>, nowMs: Millis): Rest | undefined {
     const open = this.#open(session);
-    const old = open.running.has(attempt) ? open.running.get(attempt) : this.#continued(open, to.branch, to.depthBlocks);
-    open.running.delete(attempt);
+    const request = ended(open, attempt);
+    const old = request === undefined ? this.#continued(open, to.branch, to.depthBlocks) : request.continued;
     this.#rest(open, nowMs);
     const at = old === undefined ? -1 : open.frontiers.indexOf(old);
     if (old === undefined || at < 0) {
@@ -171,14 +170,14 @@ export class SessionFrontiers {
   #open(session: SessionId): OpenSession {
     let open = this.#sessions.get(session);
     if (open === undefined) {
-      open = { session, frontiers: [], running: new Map(), sinceMs: Number.NaN, before: undefined, after: undefined };
+      open = { session, frontiers: [], running: [], sinceMs: Number.NaN, before: undefined, after: undefined };
       this.#sessions.set(session, open);
     }
     return open;
   }
 
   #rest(open: OpenSession, nowMs: Millis): void {
-    if (open.running.size > 0) return;
+    if (open.running.length > 0) return;
     this.#idle.leave(open);
     this.#idle.enter(open, nowMs);
   }
@@ -211,4 +210,10 @@ export class SessionFrontiers {
     }
     return best;
   }
+}
+
+/** Takes a request that is over out of those under way; undefined if it is not one of them. */
+function ended({ running }: OpenSession, attempt: number): OpenSession['running'][number] | undefined {
+  const at = running.findIndex((request) => request.attempt === attempt);
+  return at < 0 ? undefined : running.splice(at, 1)[0];
 }

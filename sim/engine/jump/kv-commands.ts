@@ -22,16 +22,19 @@ export function executeCommand(action: KvAction, tMs: number, scene: CommandScen
   const { verb, branch, fromBlocks, toBlocks } = action;
   const { branches, pool } = scene;
   const requestedBlocks = Math.max(toBlocks - fromBlocks, 0);
-  const rejected = (reason: string): ActionOutcome => ({ result: 'rejected', reason, appliedBlocks: 0, requestedBlocks });
-  if (!(fromBlocks >= 0 && toBlocks > fromBlocks)) return rejected('invalid');
-  if (branch < 0 || branch >= branches.count || toBlocks > branches.end(branch)) return rejected('invalid');
-  if (!isTimely(action, tMs)) return rejected('invalid');
-  if (scene.isDown) return rejected('down');
-  if (!isSupported(action, scene.host !== null)) return rejected('unsupported');
+  if (!(fromBlocks >= 0 && toBlocks > fromBlocks)) return rejected('invalid', requestedBlocks);
+  if (branch < 0 || branch >= branches.count || toBlocks > branches.end(branch)) return rejected('invalid', requestedBlocks);
+  if (!isTimely(action, tMs)) return rejected('invalid', requestedBlocks);
+  if (scene.isDown) return rejected('down', requestedBlocks);
+  if (!isSupported(action, scene.host !== null)) return rejected('unsupported', requestedBlocks);
   if (leavesTier(action)) return scene.host!.demote(action, tMs);
   if (verb === 'demote') return outcomeOf(pool.demote(branch, fromBlocks, toBlocks, releaseReason(action.why)), requestedBlocks);
   if (verb === 'prefetch') return scene.host!.prefetch(action, tMs);
   return outcomeOf(setMark(pool, action), requestedBlocks);
+}
+
+function rejected(reason: string, requestedBlocks: number): ActionOutcome {
+  return { result: 'rejected', reason, appliedBlocks: 0, requestedBlocks };
 }
 
 /** Executes a pin or retain. Returns the number of distinct resident blocks. */
