@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { areaOf } from './areas.ts';
 import { type BenchReport, type Figure, figureTable, higher, lower, reached, writeReport } from './figures.ts';
-import { median } from './goal-figures.ts';
+import { median } from './median.ts';
 import { selfTimes } from './profile.ts';
 
 const figure = (measured: number | null, goal: Figure['goal']): Figure => ({ name: 'x', unit: 's', measured, goal });

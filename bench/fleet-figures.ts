@@ -32,6 +32,8 @@ export interface FleetFigures {
   readonly cachedBlocks: number;
   /** Judgements of misses: blocks looked at and ranges of the ledger visited; NaN where nothing was judged. */
   readonly causeWorkPerRequest: number;
+  /** Actions that the retention policy sent to workers. */
+  readonly actionsPerRequest: number;
   readonly runHash: string;
 }
 
@@ -78,6 +80,7 @@ export function fleetFigures(plan: RunPlan, trace: Trace, watch?: LoopWatch, att
     recordBytesPerRequest: (run.turns.bytes + workload.branches.bytes) / requests,
     ...blockStructures(cluster),
     causeWorkPerRequest: work === null ? Number.NaN : (work.blocks + work.rangesTouched) / requests,
+    actionsPerRequest: run.actions.sent / requests,
     runHash: run.runHash,
   };
 }

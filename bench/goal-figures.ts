@@ -10,6 +10,8 @@ import { measureIngest } from '../traces/ingest-figures.ts';
 import { type Figure, type Goal, higher, lower } from './figures.ts';
 import { type FleetFigures, fleetFigures, scenarioPlan } from './fleet-figures.ts';
 import { ingestPeak } from './ingest-peak.ts';
+import { median } from './median.ts';
+import { retentionCosts } from './retention-costs.ts';
 
 /** Event loop of the first arm of a scenario; counters are those of every run, the speed is the median. */
 async function loop(file: string, sets: readonly string[], runs: number): Promise<FleetFigures & { readonly requestsPerS: number }> {
@@ -73,6 +75,14 @@ export async function goalFigures(isQuick: boolean, onFigure: () => void): Promi
   const causes = await causeShare(isQuick ? 2 : 8, runs);
   add('agents, 64 workers: event loop with causes of misses, against without', causes.ratio, 'x', lower(1.3));
   add('agents, 64 workers: blocks and ranges looked at for causes', causes.work, 'per request');
+  const [lru, ...policies] = await retentionCosts(agents(64, 2), runs);
+  // Levels by token range do nothing where no request asks for them.
+  const suite = policies.filter((p) => p.actionsPerRequest > 0).map((p) => ({ ...p, ratio: p.loopMs / lru!.loopMs }));
+  add('agents, 64 workers: retention suite, mean of the policies that act, against lru', mean(suite.map((p) => p.ratio)), 'x', lower(1.5));
+  for (const { name, ratio, actionsPerRequest } of suite) {
+    add(`agents, 64 workers, ${name}: event loop against lru`, ratio, 'x');
+    add(`agents, 64 workers, ${name}: retention actions`, actionsPerRequest, 'per request');
+  }
   addLoop('agents, 512 workers', await loop('agents-64', agents(512, isQuick ? 1 : 2), runs), higher(80_000, 200_000));
   addLoop('agents, 64 workers, host tier', await loop('agents-64', [...agents(64, 2), 'fleet.pools.main.tiers.host.size=256GiB'], 1));
   const jump = await loop('agents-8', ['workload.sessions=12'], runs);
@@ -106,9 +116,6 @@ function wholeProcess(args: readonly string[], runs: number): number {
   return median(times);
 }
 
-/** Middle value; mean of the two middle ones of an even number. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
