@@ -46,7 +46,7 @@ export interface PlaneOptions {
   /** A preset by name with its parameters, or a compiled policy. */
   readonly router: { readonly preset: string; readonly params?: Readonly<Record<string, unknown>> } | { readonly policy: Policy };
   /** The policy, or how to make one from what a plane offers it; null = the engine's own order and nothing else. */
-  readonly retention: RetentionPolicy | ((env: RetentionEnv) => RetentionPolicy) | null;
+  readonly retention: RetentionPolicy | ((env: RetentionEnv) => RetentionPolicy | null) | null;
   /** Which sessions may run; default null = all of them. */
   readonly admission?: SessionAdmission | null;
   /** Longest pause of a session that an admission may cause. Default 30 minutes. */
@@ -278,7 +278,10 @@ class Plane implements InspectablePlane {
     this.#flights.set(request.attempt, { request, rank, dispatchedMs: nowMs });
     this.#effects.dispatch(request, placement);
     this.gate?.dispatched(request, rank, bestBlocks, nowMs);
-    if (this.retention !== null) this.#tell(this.retention, { kind: 'dispatched', session: request.session, rank, request, nowMs });
+    if (this.retention === null) return;
+    const event = { kind: 'dispatched', session: request.session, rank, request, nowMs } as const;
+    const { hbmBlocks, lowerBlocks } = placement;
+    this.#tell(this.retention, router.policy.readsMatch ? { ...event, hbmBlocks, lowerBlocks } : event);
   }
 
   /** Most blocks of the prompt of the last decision that an eligible rank holds; undefined if the router does not look. */
@@ -298,6 +301,10 @@ class Plane implements InspectablePlane {
   firstToken(attempt: AttemptId, nowMs: Millis): void {
     const freed = this.router.firstToken(attempt, nowMs);
     const flight = this.#flights.get(attempt);
+    if (flight !== undefined && this.retention?.hearsFirstTokens === true) {
+      const { request, rank } = flight;
+      this.#tell(this.retention, { kind: 'answering', session: request.session, rank, request, nowMs });
+    }
     if (freed && flight !== undefined) this.#recheck(nowMs, flight.rank);
     else if (this.#room?.recheckAlways === true) this.#drain(nowMs);
   }
@@ -366,7 +373,10 @@ class Plane implements InspectablePlane {
 
   #tell(retention: RetentionPolicy, event: RetentionEvent): void {
     retention.on(event, this.#act);
-    const { wakeMs } = retention;
+    this.#wakeFor(retention);
+  }
+
+  #wakeFor({ wakeMs }: RetentionPolicy): void {
     if (wakeMs !== undefined && wakeMs < Number.POSITIVE_INFINITY) this.#effects.wakeAt(wakeMs);
   }
 
@@ -374,7 +384,9 @@ class Plane implements InspectablePlane {
     const whole = this.#actions.get(action);
     if (whole === undefined) return;
     this.#actions.delete(action);
-    this.retention?.settled(whole, outcome, nowMs);
+    if (this.retention === null) return;
+    this.retention.settled(whole, outcome, nowMs);
+    this.#wakeFor(this.retention);
   }
 
   timer(nowMs: Millis): void {

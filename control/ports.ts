@@ -300,6 +300,8 @@ export interface ActionOutcome {
   readonly reason?: string;
   readonly appliedBlocks: Blocks;
   readonly requestedBlocks: Blocks;
+  /** Of a prefetch: blocks that were copied for it, the last ones of those applied; absent = none. */
+  readonly movedBlocks?: Blocks;
 }
 
 /** One decision with everything needed to understand and repeat it (router specification 9). Made only when asked for. */
@@ -454,6 +456,17 @@ export type RetentionEvent =
       readonly session: SessionId;
       readonly rank: RankId;
       readonly request: RouteRequest;
+      /** Leading blocks that the rank is believed to hold in HBM, and behind them in lower tiers; absent where the router does not look. */
+      readonly hbmBlocks?: Blocks;
+      readonly lowerBlocks?: Blocks;
+      readonly nowMs: Millis;
+    }
+  /** The first token of an attempt; told only to a policy that {@link RetentionPolicy.hearsFirstTokens}. */
+  | {
+      readonly kind: 'answering';
+      readonly session: SessionId;
+      readonly rank: RankId;
+      readonly request: RouteRequest;
       readonly nowMs: Millis;
     }
   | {
@@ -477,8 +490,10 @@ export interface RetentionPolicy {
   readonly name: string;
   /** yes | needs <engine feature> | simulation only; repeated in reports. */
   readonly deployable: string;
-  /** When it wants a `tick`; Infinity or absent = never. Read after every event. */
+  /** When it wants a `tick`; Infinity or absent = never. Read after every event and outcome. */
   readonly wakeMs?: Millis;
+  /** Whether it is told of first tokens; absent = no. */
+  readonly hearsFirstTokens?: boolean;
   on(event: RetentionEvent, act: (action: Omit<KvAction, 'id'>) => void): void;
   settled(action: KvAction, outcome: ActionOutcome, nowMs: Millis): void;
 }

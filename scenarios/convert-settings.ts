@@ -235,6 +235,16 @@ function engineSettings(engine: Loose, context: ConvertContext): EngineSettings 
   };
 }
 
+function prefetchSettings(prefetch: unknown): ControlSettings['prefetch'] {
+  const set = prefetch as Loose;
+  return {
+    ...given(set, 'onArrival'),
+    ...given(set, 'onPredicted'),
+    ...given(set, 'lookahead'),
+    ...given(set, 'minTokens', 'minTokens', (value) => scalar('tokens', value)),
+  };
+}
+
 function faultSettings(fault: Loose): FaultSettings {
   return {
     atMs: ms(fault['at']),
@@ -257,6 +267,7 @@ function controlSettings(root: LocatedMap, control: Loose, context: ConvertConte
       netDelayMs: ms(control['signals'].netDelay),
     },
     hints: scalar('share', control['hints']),
+    ...given(control, 'prefetch', 'prefetch', prefetchSettings),
   };
 }
 

@@ -24,6 +24,7 @@ export const METRIC_NAMES: readonly string[] = [
   ...each('kv.occupancy', TIERS),
   ...each('kv', ['idlePerActive', 'claimedPerActive']),
   'kv.pinWaste',
+  ...each('kv.prefetch', ['bytes', 'precision', 'waste', 'lateness']),
   ...each('kv.evictions', ['capacity', 'ttl', 'drop']),
   ...each('link.bytes', ['h2d', 'd2h']),
   ...each('link.utilization', ['h2d', 'd2h']),

@@ -91,6 +91,7 @@ export const FULL_SCENARIO = {
     admission: { use: 'none@1' },
     signals: { metricsAge: '100ms', indexAge: '5ms', netDelay: '2ms' },
     hints: '80%',
+    prefetch: { onArrival: true, onPredicted: true, lookahead: 2, minTokens: 512 },
   },
   arms: [
     { name: 'slow', describe: 'As it is.' },
@@ -100,6 +101,7 @@ export const FULL_SCENARIO = {
         router: { use: 'dynamo-kv@1', with: { c: 1 } },
         signals: { metricsAge: '10ms', indexAge: '1ms', netDelay: '1ms' },
         hints: 1,
+        prefetch: { onArrival: true, onPredicted: false, lookahead: 3, minTokens: 256 },
       },
       set: { 'fleet.pools.main.tiers.host.size': '0B' },
       describe: 'Without a host tier.',

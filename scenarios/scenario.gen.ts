@@ -817,6 +817,27 @@ export interface Scenario {
       netDelay?: string | number;
     };
     /**
+     * When KV that lies below HBM is brought up ahead of its use.
+     */
+    prefetch?: {
+      /**
+       * When a request is dispatched, before its admission.
+       */
+      onArrival?: boolean;
+      /**
+       * When a paused session is expected back.
+       */
+      onPredicted?: boolean;
+      /**
+       * Requests of a worker that wait for their first token and are looked at, in their order.
+       */
+      lookahead?: number;
+      /**
+       * Less than that is left to the admission.
+       */
+      minTokens?: number | string;
+    };
+    /**
      * Fraction of sessions that send hints.
      */
     hints?: number | string;
@@ -908,6 +929,27 @@ export interface Scenario {
          * Delay from the end of a step to the moment at which control plane and client learn of its tokens.
          */
         netDelay?: string | number;
+      };
+      /**
+       * When KV that lies below HBM is brought up ahead of its use.
+       */
+      prefetch?: {
+        /**
+         * When a request is dispatched, before its admission.
+         */
+        onArrival?: boolean;
+        /**
+         * When a paused session is expected back.
+         */
+        onPredicted?: boolean;
+        /**
+         * Requests of a worker that wait for their first token and are looked at, in their order.
+         */
+        lookahead?: number;
+        /**
+         * Less than that is left to the admission.
+         */
+        minTokens?: number | string;
       };
       /**
        * Fraction of sessions that send hints.

@@ -225,6 +225,13 @@ export interface ControlSettings {
   readonly signals: { readonly metricsAgeMs: number; readonly indexAgeMs: number; readonly netDelayMs: number };
   /** Fraction of sessions that send hints. */
   readonly hints: number;
+  /** Absent = nothing is brought up ahead of its use. */
+  readonly prefetch?: {
+    readonly onArrival?: boolean;
+    readonly onPredicted?: boolean;
+    readonly lookahead?: number;
+    readonly minTokens?: number;
+  };
 }
 
 export interface SloSettings {

@@ -15,10 +15,13 @@ export class ComposedRetention implements RetentionPolicy {
   readonly deployable: string;
   readonly parts: readonly RetentionPart[];
 
+  readonly hearsFirstTokens: boolean;
+
   constructor(name: string, deployable: string, parts: readonly RetentionPart[]) {
     this.name = name;
     this.deployable = deployable;
     this.parts = parts;
+    this.hearsFirstTokens = parts.some(({ policy }) => policy.hearsFirstTokens === true);
   }
 
   get wakeMs(): Millis {
@@ -28,7 +31,7 @@ export class ComposedRetention implements RetentionPolicy {
   }
 
   on(event: RetentionEvent, act: (action: Omit<KvAction, 'id'>) => void): void {
-    for (const { policy } of this.parts) policy.on(event, act);
+    for (const { policy } of this.parts) if (event.kind !== 'answering' || policy.hearsFirstTokens === true) policy.on(event, act);
   }
 
   settled(action: KvAction, outcome: ActionOutcome, nowMs: Millis): void {

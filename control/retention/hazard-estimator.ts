@@ -3,6 +3,7 @@ import { merged } from './ascending.ts';
 import { type CapByPause, HOST_CAP_MS, NO_STAKES, type Stakes, type TtlEstimator } from './gap-estimators.ts';
 import { GapWindow } from './gap-window.ts';
 import { PauseClasses } from './pause-classes.ts';
+import { type ReturnWindow, returnWindow } from './return-window.ts';
 import { bestHold, kaplanMeier, type SurvivalCurve } from './survival-curve.ts';
 
 interface GapClass {
@@ -55,12 +56,15 @@ export class HazardEstimator implements TtlEstimator {
     const { tier, fromMs = 0 } = stakes;
     const cap = pause === 'none' ? 0 : tier === 'host' ? HOST_CAP_MS : this.#caps[pause];
     if (cap === 0 || stakes.breakEvenMs === 0) return fromMs;
-    for (const name of this.#names.of(pause, toolName)) {
-      const gaps = this.#classes.get(name);
-      if (gaps === undefined || gaps.window.ends < this.#minEnds) continue;
-      return bestHold(this.#curve(name, gaps, nowMs), stakes.breakEvenMs, cap, fromMs).hold;
-    }
+    const curve = this.#curveOf(pause, toolName, nowMs);
+    if (curve !== undefined) return bestHold(curve, stakes.breakEvenMs, cap, fromMs).hold;
     return Math.max(fromMs, Math.min(stakes.breakEvenMs, cap));
+  }
+
+  /** Ages of a pause between which its context should be in HBM, of what its class has shown; undefined if none or not known yet. */
+  window(pause: PauseKind, toolName: string | undefined, nowMs: Millis, breakEven: Millis): ReturnWindow | undefined {
+    const curve = this.#curveOf(pause, toolName, nowMs);
+    return curve === undefined ? undefined : returnWindow(curve, breakEven);
   }
 
   began(id: number, pause: PauseKind, toolName: string | undefined, nowMs: Millis): void {
@@ -91,6 +95,15 @@ export class HazardEstimator implements TtlEstimator {
       }
       gaps.window.add(gapMs, censored);
     }
+  }
+
+  /** Of the narrowest class with enough ends. */
+  #curveOf(pause: PauseKind, toolName: string | undefined, nowMs: Millis): SurvivalCurve | undefined {
+    for (const name of this.#names.of(pause, toolName)) {
+      const gaps = this.#classes.get(name);
+      if (gaps !== undefined && gaps.window.ends >= this.#minEnds) return this.#curve(name, gaps, nowMs);
+    }
+    return undefined;
   }
 
   #curve(name: string, gaps: GapClass, nowMs: Millis): SurvivalCurve {

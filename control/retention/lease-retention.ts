@@ -12,11 +12,11 @@ import type {
   SessionId,
 } from '../ports.ts';
 import { rentPressure } from './cost-model.ts';
-import { DemoteQueue } from './demote-queue.ts';
 import type { TtlEstimator } from './gap-estimators.ts';
 import { type ExclusiveRest, HeldClaims } from './held-claims.ts';
 import { type HoldPlan, holdPlan } from './hold-plan.ts';
 import type { LeaseParameters } from './lease-parameters.ts';
+import { MoveQueue } from './move-queue.ts';
 import { PauseTracker } from './pause-tracker.ts';
 import type { Act, RetentionEnv } from './retention-env.ts';
 import type { SessionFrontiers } from './session-frontiers.ts';
@@ -71,7 +71,7 @@ export class LeaseRetention implements RetentionPolicy {
   readonly #held: HeldClaims | undefined;
   /** No refresh can move a deadline further than this. */
   readonly #longestTtlMs: Millis;
-  readonly #demotions: DemoteQueue | undefined;
+  readonly #demotions: MoveQueue | undefined;
   readonly #buckets: TenantBuckets | undefined;
   /** Beside it: releases what a closed session leaves, and knows what others need. */
   readonly #frontiers: SessionFrontiers | undefined;
@@ -99,7 +99,7 @@ export class LeaseRetention implements RetentionPolicy {
     this.#held = watched ? new HeldClaims(env.branches, params.tenantShare < 1) : undefined;
     this.#longestTtlMs = longestTtlMs(params);
     this.#frontiers = frontiers;
-    this.#demotions = params.tiers === 'two' ? new DemoteQueue(env.branches) : undefined;
+    this.#demotions = params.tiers === 'two' ? new MoveQueue(env.branches) : undefined;
     this.#buckets = params.tenantBudget === 'blockTime' ? new TenantBuckets(params.tenantShare) : undefined;
   }
 
@@ -192,7 +192,7 @@ export class LeaseRetention implements RetentionPolicy {
    * Demotes what is due, unless HBM has room: without pressure a copy below would only cost bandwidth. What others claim or need stays.
    * Source: retention specification 8.2, 9.2.
    */
-  #demote(demotions: DemoteQueue, nowMs: Millis, act: Act): void {
+  #demote(demotions: MoveQueue, nowMs: Millis, act: Act): void {
     for (let one = demotions.due(nowMs); one !== undefined; one = demotions.due(nowMs)) {
       const { rank, session, branch, depthBlocks, untilMs } = one;
       if (rentPressure(this.#env.kvUsage?.(rank) ?? 1) === 0) continue;

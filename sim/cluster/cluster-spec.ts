@@ -2,6 +2,7 @@
 import type { BranchTable } from '../../control/blocks.ts';
 import type { ControlPlane, DecisionRecord, Effects } from '../../control/ports.ts';
 import type { WorkerCounters } from '../engine/worker.ts';
+import type { PrefetchTotals } from '../measure/run-measures.ts';
 import type { DDSketch } from '../measure/sketch.ts';
 import type { TokenSources } from '../measure/token-sources.ts';
 import type { TurnCauses } from '../measure/turn-causes.ts';
@@ -75,6 +76,8 @@ export interface ClusterRun {
   readonly refusals: number;
   readonly timeouts: number;
   readonly actions: ActionCounts;
+  /** By worker. */
+  readonly prefetches: readonly PrefetchTotals[];
   readonly events: number;
   /** Simulated time at the end. */
   readonly endMs: number;

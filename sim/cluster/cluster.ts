@@ -370,7 +370,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
 
   /** Effects: an action travels to its worker. */
   act(action: KvAction): void {
-    this.#record.actions.sent++;
+    this.#record.acted(action);
     this.#send(LINE.action, this.#nowMs + this.#spec.network.netMs, action.rank, this.#actions.put(action));
   }
 
@@ -391,6 +391,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     const now = this.#nowMs;
     const rank = this.#attempts.rank(attempt);
     this.#attempts.running(attempt);
+    this.#record.prefetches.submitted(attempt, now);
     this.#workers[rank]!.submit(
       engineRequest(this.#workload, this.#attempts.turn(attempt), attempt, this.#attempts.leaf(attempt), now),
       now,
@@ -454,7 +455,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   // ---- worker -> cluster --------------------------------------------------------------------------------------------------
 
   matched(id: number, tMs: number, hbmBlocks: number, hostBlocks: number): void {
-    this.#record.causes?.matched(this.#attempts, id, tMs, hbmBlocks + hostBlocks);
+    this.#record.matched(this.#attempts, id, tMs, hbmBlocks, hostBlocks);
   }
 
   /** WorkerSink. */
@@ -510,12 +511,12 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   /** WorkerSink. */
   settled(action: KvAction, outcome: ActionOutcome, tMs: number): void {
     if (outcome.result === 'deferred') return;
-    this.#record.settled(outcome.result, tMs, outcome.appliedBlocks);
+    this.#record.settled(action, outcome, tMs);
     this.#send(LINE.settled, tMs + this.#spec.network.netMs, action.id, this.#outcomes.put(outcome));
   }
 
   removed(rank: number, tier: number, branch: number, from: number, to: number, sinceMs: number, tMs: number, reason: number): boolean {
-    return this.#record.causes?.removed(rank, tier, branch, from, to, sinceMs, tMs, reason) ?? true;
+    return this.#record.removed(rank, tier, branch, from, to, sinceMs, tMs, reason);
   }
 
   claimBroken(): void {}

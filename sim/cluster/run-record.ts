@@ -1,4 +1,5 @@
 /** What is written down while a run goes on: turns, token gaps, sources of prompt tokens, counts, and the hash of the event log. */
+import type { ActionOutcome, KvAction } from '../../control/ports.ts';
 import type { Worker, WorkerCounters } from '../engine/worker.ts';
 import { LOGGED, RunHash } from '../kernel/run-hash.ts';
 import { windowCounters } from '../measure/run-measures.ts';
@@ -10,6 +11,7 @@ import type { Workload } from '../workload/workload.ts';
 import type { Attempts } from './attempts.ts';
 import { CauseRecord } from './causes/cause-record.ts';
 import type { ActionCounts, ClusterRun, ClusterSpec } from './cluster-spec.ts';
+import { PrefetchLedger } from './prefetch-ledger.ts';
 import { UnloadedTime } from './unloaded-time.ts';
 
 export class RunRecord {
@@ -24,6 +26,7 @@ export class RunRecord {
   readonly #workload: Workload;
   /** Why prompt tokens were missed; null = not judged. */
   readonly causes: CauseRecord | null;
+  readonly prefetches: PrefetchLedger;
   readonly #unloaded: UnloadedTime;
   /** By template row, NaN = not computed. */
   #unloadedMs = new Float64Array(0);
@@ -34,8 +37,22 @@ export class RunRecord {
     this.#workload = workload;
     this.turns = new TurnTable((turn) => workload.turns.promptTokens(turn));
     this.causes = spec.attribution ? new CauseRecord(spec, workers) : null;
+    this.prefetches = new PrefetchLedger(workload.branches, workers.length);
     const first = spec.fleet.workers[0]!;
     this.#unloaded = new UnloadedTime(first.createTimer(), first.config.maxBatchedTokens, first.config.blockTokens, first.requestMs);
+  }
+
+  /** A request was matched before its first admission and takes blocks now. */
+  matched(attempts: Attempts, id: number, tMs: number, hbmBlocks: number, lowerBlocks: number): void {
+    this.causes?.matched(attempts, id, tMs, hbmBlocks + lowerBlocks);
+    this.prefetches.matched(id, attempts.rank(id), attempts.leaf(id), hbmBlocks, tMs);
+  }
+
+  /** Copies left a tier; see WorkerSink.removed. */
+  removed(rank: number, tier: number, branch: number, from: number, to: number, sinceMs: number, tMs: number, reason: number): boolean {
+    const isKnown = this.causes?.removed(rank, tier, branch, from, to, sinceMs, tMs, reason) ?? true;
+    if (isKnown && tier === 0) this.prefetches.removed(rank, branch, from, to);
+    return isKnown;
   }
 
   /** An admission, `isFirst` of its attempt or after a preemption: times, hits, and where the prompt tokens of the turn came from. */
@@ -61,10 +78,18 @@ export class RunRecord {
     if (isFinished) this.turns.finished(row, tMs, outputTokens);
   }
 
+  /** A retention action is on its way. */
+  acted({ verb }: KvAction): void {
+    this.actions.sent++;
+    if (verb === 'prefetch') this.prefetches.sent();
+  }
+
   /** A worker carried out a retention action, or not. */
-  settled(result: Exclude<keyof ActionCounts, 'sent'>, tMs: number, blocks: number): void {
-    this.actions[result]++;
-    this.hash.add(tMs, LOGGED.retention, blocks);
+  settled(action: KvAction, outcome: ActionOutcome, tMs: number): void {
+    if (outcome.result === 'deferred') return;
+    this.actions[outcome.result]++;
+    this.hash.add(tMs, LOGGED.retention, outcome.appliedBlocks);
+    this.prefetches.settled(action, outcome, tMs);
   }
 
   /** Time of a turn on an idle worker with a perfect cache, ms. Computed once for all turns of a template row. */
@@ -88,6 +113,7 @@ export class RunRecord {
     this.#startCounters = workers.map((worker) => ({ ...worker.counters, regimeMs: { ...worker.counters.regimeMs } }));
     this.tokenGaps = new DDSketch();
     this.causes?.reset();
+    this.prefetches.reset();
   }
 
   /** Counters of each worker since the begin of the window. */
@@ -114,6 +140,7 @@ export class RunRecord {
       refusals,
       timeouts,
       actions,
+      prefetches: this.prefetches.totals,
     };
   }
 }

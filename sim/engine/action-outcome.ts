@@ -7,6 +7,11 @@ export function outcomeOf(appliedBlocks: number, requestedBlocks: number): Actio
   return { result: 'clipped', reason: 'notResident', appliedBlocks, requestedBlocks };
 }
 
+/** Outcome of a prefetch whose last `movedBlocks` blocks are on their way; those before them are there. */
+export function prefetchOutcome(appliedBlocks: number, requestedBlocks: number, movedBlocks: number): ActionOutcome {
+  return { ...outcomeOf(appliedBlocks, requestedBlocks), movedBlocks };
+}
+
 /** Whether deadline and level of an action make sense at its time; else it is `rejected`, reason `invalid`. */
 export function isTimely({ verb, untilMs, priority }: KvAction, tMs: number): boolean {
   if (verb === 'pin') return untilMs >= tMs && untilMs < Number.POSITIVE_INFINITY;

@@ -84,8 +84,8 @@
  * - `share`, `demote` to another tier or without host tier: rejected `unsupported`. Any action on a crashed worker: rejected `down`. An empty or impossible range:
  *   `invalid`.
  * - `prefetch`: the host continuation after the resident prefix, inside the range; missing if none; rejected `unsupported` without
- *   host tier, `progress` if free - claimed - blocks < 10 % of usable. It allocates like a request, holds its blocks hash-less during the
- *   transfer, then enters them in the cache, releases them (tail first) and settles accepted or clipped. A request that cannot
+ *   host tier, `progress` if free - dear - blocks < 10 % of usable, dear = unreferenced copies above class 1 or above the default level. It allocates like a request, holds its blocks hash-less and
+ *   the resident prefix (no hit) during the transfer, then enters them in the cache, releases them and then the prefix (tail first) and settles accepted or clipped. A request that cannot
  *   allocate cancels all prefetches first (settled rejected `progress`).
  */
 import type { BranchId, BranchTable } from '../../control/blocks.ts';

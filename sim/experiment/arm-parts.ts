@@ -6,7 +6,7 @@ import type { ArmPlan, PoolPlan } from './run-plan.ts';
  * Parts that can be swapped on their own. `engine`: scheduling, batch and memory of HBM; `tiers`: everything below HBM and the links to
  * it; `workers`: their number, GPUs and step times.
  */
-export const ARM_PARTS = ['router', 'retention', 'admission', 'engine', 'tiers', 'workers', 'network', 'faults'] as const;
+export const ARM_PARTS = ['router', 'retention', 'admission', 'prefetch', 'engine', 'tiers', 'workers', 'network', 'faults'] as const;
 export type ArmPart = (typeof ARM_PARTS)[number];
 
 type PoolPart = Extract<ArmPart, 'engine' | 'tiers' | 'workers'>;
@@ -28,11 +28,13 @@ export function differingParts(a: ArmPlan, b: ArmPlan): ArmPart[] {
 export function mixedArm(from: ArmPlan, to: ArmPlan, changed: readonly ArmPart[], name: string): ArmPlan {
   const pick = (part: ArmPart): ArmPlan => (changed.includes(part) ? to : from);
   const { admission } = pick('admission');
+  const { prefetch } = pick('prefetch');
   return {
     name,
     router: pick('router').router,
     retention: pick('retention').retention,
     ...(admission === undefined ? {} : { admission }),
+    ...(prefetch === undefined ? {} : { prefetch }),
     pools: samePools(from, to) ? from.pools.map((pool, i) => mixedPool(pool, to.pools[i]!, changed)) : pick('workers').pools,
     network: pick('network').network,
     faults: pick('faults').faults,

@@ -4,8 +4,16 @@
  */
 import { splitQueue } from '../../control/queue/queue-parameters.ts';
 import { checkProfile } from '../../control/queue/queue-profile.ts';
+import { PREFETCH_OFF } from '../../control/retention/prefetch-options.ts';
 import { UserError } from '../../control/user-error.ts';
-import type { PolicySettings, PoolSettings, ScenarioSettings, TimerSettings, WorkloadSettings } from '../../scenarios/settings.ts';
+import type {
+  ControlSettings,
+  PolicySettings,
+  PoolSettings,
+  ScenarioSettings,
+  TimerSettings,
+  WorkloadSettings,
+} from '../../scenarios/settings.ts';
 import { kvCapacity } from '../hardware/capacity.ts';
 import { findCell, type ProblemPlace, resolveParameters, type TimingCell } from '../hardware/cells.ts';
 import { findGpu, HOST_LINK } from '../hardware/gpus.ts';
@@ -95,6 +103,7 @@ function compileArms(input: CompileInput): ArmPlan[] {
       router: { use: control.router.use, with: control.router.with },
       retention: { use: control.retention.use, with: control.retention.with },
       ...(control.admission.use === 'none@1' ? {} : { admission: { use: control.admission.use, with: control.admission.with } }),
+      ...prefetchPlan(control.prefetch),
       pools: pools.filter((p) => p !== undefined),
       network: {
         netMs: control.signals.netDelayMs,
@@ -110,6 +119,14 @@ function compileArms(input: CompileInput): ArmPlan[] {
     throw new UserError([...unique.values()]);
   }
   return arms;
+}
+
+/** Options that do nothing as set are not read, so that they count as inert. */
+function prefetchPlan(set: ControlSettings['prefetch']): Pick<ArmPlan, 'prefetch'> {
+  const { onArrival = false, onPredicted = false } = set ?? {};
+  if (!onArrival && !onPredicted) return {};
+  const lookahead = (onArrival ? set?.lookahead : undefined) ?? PREFETCH_OFF.lookahead;
+  return { prefetch: { onArrival, onPredicted, lookahead, minTokens: set?.minTokens ?? PREFETCH_OFF.minTokens } };
 }
 
 /** What is wrong with the waiting queue of a router, at the place of its parameters. */

@@ -16,21 +16,14 @@ export function unexercised(loaded: LoadedScenario, plan: RunPlan, conducted: Co
       plan.arms.some((a) => a.pools.some((p) => p.config.hostBlocks > 0)) && all((f) => f.hostStoredBlocks) === 0,
       'the host tier never received a block',
     ],
-    [
-      /^control\.signals\.metricsAge$/,
-      !plan.arms.some((a) => policyFacts(a.router, a.retention, a.admission).feedsReports),
-      'no router reads scraped metrics',
-    ],
-    [
-      /^control\.signals\.indexAge$/,
-      !plan.arms.some((a) => policyFacts(a.router, a.retention, a.admission).feedsIndex),
-      'no router reads KV events',
-    ],
+    [/^control\.signals\.metricsAge$/, !plan.arms.some((a) => policyFacts(a).feedsReports), 'no router reads scraped metrics'],
+    [/^control\.signals\.indexAge$/, !plan.arms.some((a) => policyFacts(a).feedsIndex), 'no router reads KV events'],
     [
       /retention\.with\.(ttl|refresh)$/,
       plan.arms.some((a) => a.retention.with['ttl'] !== undefined) && all((f) => f.actionsSent) === 0,
       'no claim was ever made',
     ],
+    [/^control\.prefetch\./, plan.arms.some((a) => a.prefetch) && all((f) => f.prefetchedBlocks) === 0, 'nothing was ever brought up'],
   ];
   return loaded.explicitLeaves().flatMap((leaf) => {
     const rule = rules.find(([path, fires]) => fires && path.test(leaf.path));

@@ -101,6 +101,7 @@ export function handResult(
       hostReadBytes: 0,
       actionsSent: 0,
       actionsAccepted: 0,
+      prefetchedBlocks: 0,
       claimsBroken: 0,
       preemptions: 0,
       segmentsTouched: 0,

@@ -49,6 +49,8 @@ export interface JobFacts {
   readonly hostReadBytes: number;
   readonly actionsSent: number;
   readonly actionsAccepted: number;
+  /** Brought up to HBM ahead of their use. */
+  readonly prefetchedBlocks: number;
   readonly claimsBroken: number;
   readonly preemptions: number;
   readonly segmentsTouched: number;

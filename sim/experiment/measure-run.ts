@@ -3,7 +3,7 @@ import type { ClusterRun } from '../cluster/cluster-spec.ts';
 import { sortedValues } from '../measure/item-values.ts';
 import { boundMetric } from '../measure/metric-expression.ts';
 import { metricValue } from '../measure/metric-value.ts';
-import type { Objective, RunMeasures } from '../measure/run-measures.ts';
+import type { Objective, RunMeasures, WorkerMeasures } from '../measure/run-measures.ts';
 import { objectiveShare } from '../measure/slo-outcome.ts';
 import { SESSION_STATUS } from '../measure/turn-table.ts';
 import { TURN_CLASSES } from '../workload/workload.ts';
@@ -71,7 +71,7 @@ export function measuresOf(plan: RunPlan, arm: ArmPlan, run: ClusterRun): RunMea
     },
     sessions: { count: plays.count, startMs: plays.startMs, endMs: plays.endMs, activeMs: plays.activeMs, status: plays.status },
     tokenGaps: run.tokenGaps,
-    workers: run.counters.map((counters, i) => workerMeasures(workerPools[i]!, counters, toMs - plan.warmupMs)),
+    workers: run.counters.map((counters, i) => workerMeasures(workerPools[i]!, counters, run.prefetches[i]!, toMs - plan.warmupMs)),
     sources: run.sources,
     causes: run.causes,
     occupancy: {
@@ -99,13 +99,19 @@ function unloadedOf(run: ClusterRun): NonNullable<RunMeasures['unloaded']> {
   };
 }
 
-function workerMeasures(pool: PoolPlan, counters: ClusterRun['counters'][number], provisionedMs: number) {
+function workerMeasures(
+  pool: PoolPlan,
+  counters: ClusterRun['counters'][number],
+  prefetch: ClusterRun['prefetches'][number],
+  provisionedMs: number,
+): WorkerMeasures {
   return {
     pool: pool.name,
     gpus: pool.gpusPerWorker,
     requestMs: pool.requestMs,
     provisionedMs,
     counters,
+    prefetch,
     blockBytes: pool.blockBytes * pool.gpusPerWorker,
     hostBytes: pool.config.hostBlocks * pool.blockBytes * pool.gpusPerWorker,
     h2dBytesPerMs: pool.hostReadBytesPerMs * pool.gpusPerWorker,
@@ -147,6 +153,7 @@ function factsOf(plan: RunPlan, run: ClusterRun, wallMs: number): JobFacts {
     hostReadBytes: sum((c) => c.hostReadBytes),
     actionsSent: run.actions.sent,
     actionsAccepted: run.actions.accepted + run.actions.clipped,
+    prefetchedBlocks: run.prefetches.reduce((total, p) => total + p.movedBlocks, 0),
     claimsBroken: sum((c) => c.claimsBroken),
     preemptions: sum((c) => c.preemptions),
     segmentsTouched: sum((c) => c.segmentsTouched),

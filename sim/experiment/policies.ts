@@ -6,17 +6,18 @@ import type { BranchTable } from '../../control/blocks.ts';
 import { createPlane, routerNeeds } from '../../control/plane.ts';
 import type { ControlPlane, Effects, RecordLevel } from '../../control/ports.ts';
 import { splitQueue } from '../../control/queue/queue-parameters.ts';
+import { withPrefetch } from '../../control/retention/create-prefetch.ts';
 import { createRetention } from '../../control/retention/create-retention.ts';
+import { PREFETCH_DEPLOYABLE } from '../../control/retention/prefetch-options.ts';
 import { retentionPresets } from '../../control/retention/retention-presets.ts';
 import { routerPolicy, routerPresets } from '../../control/router/catalogue.ts';
-import type { PolicyPlan } from './run-plan.ts';
+import type { ArmPlan } from './run-plan.ts';
 
-/** What a router and a retention preset need delivered, and whether they can be deployed. */
-export function policyFacts(
-  router: PolicyPlan,
-  retention: PolicyPlan,
-  admission?: PolicyPlan,
-): {
+/** The policies of an arm. */
+export type PolicySet = Pick<ArmPlan, 'router' | 'retention' | 'admission' | 'prefetch'>;
+
+/** What the policies of an arm need delivered, and whether they can be deployed. */
+export function policyFacts({ router, retention, admission, prefetch }: PolicySet): {
   feedsIndex: boolean;
   countsBlocks: boolean;
   feedsReports: boolean;
@@ -33,7 +34,7 @@ export function policyFacts(
     preset,
     admissionPresets().find((p) => `${p.name}@${p.version}` === admission?.use),
   ];
-  const words = presets.map((p) => p?.deployable).filter((w) => w !== undefined && w !== 'yes');
+  const words = [...presets.map((p) => p?.deployable), prefetch && PREFETCH_DEPLOYABLE].filter((w) => w !== undefined && w !== 'yes');
   return {
     feedsIndex: needs.kvEvents,
     countsBlocks: needs.blockCounts,
@@ -41,27 +42,35 @@ export function policyFacts(
     queues: split.queue !== null || admission !== undefined,
     deployable: words.length === 0 ? 'yes' : [...new Set(words)].join('; '),
     hash: createHash('sha256')
-      .update(canonicalize({ router, retention, ...(admission === undefined ? {} : { admission }) }) as string)
+      .update(
+        canonicalize({
+          router,
+          retention,
+          ...(admission === undefined ? {} : { admission }),
+          ...(prefetch === undefined ? {} : { prefetch }),
+        }) as string,
+      )
       .digest('hex'),
   };
 }
 
 /** A plane for one run. `seed` is that of ties and draws. */
 export function buildPlane(
-  router: PolicyPlan,
-  retention: PolicyPlan,
+  { router, retention, admission, prefetch }: PolicySet,
   seed: number,
   recordLevel: RecordLevel,
   branches: BranchTable,
   effects: Effects,
-  admission?: PolicyPlan,
 ): ControlPlane {
   const split = splitQueue(router.with);
   return createPlane({
     branches,
     router: { preset: router.use, params: split.router },
     queue: split.queue,
-    retention: retention.use.startsWith('lru@') ? null : (env) => createRetention(retention.use, retention.with, env),
+    retention: (env) => {
+      const policy = retention.use.startsWith('lru@') ? null : createRetention(retention.use, retention.with, env);
+      return withPrefetch(policy, prefetch, env);
+    },
     ...(admission === undefined
       ? {}
       : {

@@ -2,6 +2,7 @@
  * A compiled point as plain data: everything a thread needs to run any (arm, replication) of it. Durations ms, sizes bytes,
  * bandwidths bytes per ms. No functions, so that it can be sent to a thread or another machine.
  */
+import type { PrefetchOptions } from '../../control/retention/prefetch-options.ts';
 import type { NetworkSpec } from '../cluster/fleet.ts';
 import type { EngineConfig } from '../engine/worker.ts';
 import type { PhaseTimes } from '../hardware/phase-timer.ts';
@@ -63,6 +64,8 @@ export interface ArmPlan {
   readonly retention: PolicyPlan;
   /** Absent: every session runs. */
   readonly admission?: PolicyPlan;
+  /** Absent: nothing is brought up ahead of its use. */
+  readonly prefetch?: PrefetchOptions;
   readonly pools: readonly PoolPlan[];
   readonly network: NetworkSpec;
   readonly faults: readonly {

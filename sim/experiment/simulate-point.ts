@@ -113,7 +113,7 @@ export async function simulatePoint(loaded: LoadedScenario, options: PointOption
     kvcastVersion: options.kvcastVersion,
     description: loaded.settings.description,
     arms: plan.arms.map((arm) => {
-      const facts = policyFacts(arm.router, arm.retention, arm.admission);
+      const facts = policyFacts(arm);
       return { name: arm.name, policyHash: facts.hash, deployable: facts.deployable };
     }),
     traceName: traceName(loaded),

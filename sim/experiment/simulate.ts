@@ -107,7 +107,7 @@ export function clusterSpec(
   replication: number,
   decisions: string[] | null,
 ): ClusterSpec {
-  const facts = policyFacts(arm.router, arm.retention, arm.admission);
+  const facts = policyFacts(arm);
   const routerSeed = fnv1a32(`${plan.seed}/${replication}/router`);
   const offset = new Map<string, number>();
   let rank = 0;
@@ -128,9 +128,9 @@ export function clusterSpec(
     })),
     createPlane: (branches, effects) =>
       decisions === null
-        ? buildPlane(arm.router, arm.retention, routerSeed, 'off', branches, effects, arm.admission)
+        ? buildPlane(arm, routerSeed, 'off', branches, effects)
         : recordPlane(
-            (inner, table) => buildPlane(arm.router, arm.retention, routerSeed, 'compact', table, inner, arm.admission),
+            (inner, table) => buildPlane(arm, routerSeed, 'compact', table, inner),
             effects,
             branches,
             (line) => decisions.push(line),

@@ -185,12 +185,12 @@ describe('whole runs under stress', () => {
     const seed = fnv1a32('42/0/router');
     const retention = { use: 'kvcast-soft@1', with: { ttl: 1000 } };
     const same = replayLog(lines, (effects, branches) =>
-      buildPlane({ use: 'dynamo-kv@1', with: {} }, retention, seed, 'compact', branches, effects),
+      buildPlane({ router: { use: 'dynamo-kv@1', with: {} }, retention }, seed, 'compact', branches, effects),
     );
     expect(same.firstDifference).toBeUndefined();
     expect(same.calls).toBeGreaterThan(100);
     const other = replayLog(lines, (effects, branches) =>
-      buildPlane({ use: 'random@1', with: {} }, retention, seed, 'compact', branches, effects),
+      buildPlane({ router: { use: 'random@1', with: {} }, retention }, seed, 'compact', branches, effects),
     );
     expect(other.firstDifference).toBeDefined();
   });

@@ -6,7 +6,8 @@ import { type MetricResult, MS_PER_HOUR, missing, ratio, sum, value } from './me
 import type { RunMeasures, WorkerMeasures } from './run-measures.ts';
 import { moments } from './statistics.ts';
 
-function pooled(bound: BoundExpression, run: RunMeasures): readonly WorkerMeasures[] {
+/** The workers of the expression's pools. */
+export function pooled(bound: BoundExpression, run: RunMeasures): readonly WorkerMeasures[] {
   const pools = bound.tags['pool'];
   return pools === undefined ? run.workers : run.workers.filter((w) => pools.includes(w.pool));
 }

@@ -63,6 +63,11 @@ const EXPECTED: Readonly<Record<string, number | string>> = {
   'kv.occupancy.disk': 'not measured',
   'kv.occupancy.remote': 'not measured',
   'kv.pinWaste': 'needs the byte-second ledger of claims',
+  // Worker 0: 10 blocks brought up, 6 of them used, of two prefetches that were 250 ms late together, 3 lost.
+  'kv.prefetch.bytes': 10_000,
+  'kv.prefetch.precision': 0.6,
+  'kv.prefetch.waste': 3000,
+  'kv.prefetch.lateness': 0.125,
   'kv.evictions.capacity': 40_000,
   'kv.evictions.ttl': 8000,
   'kv.evictions.drop': 'not computed by this version',

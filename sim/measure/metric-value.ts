@@ -5,6 +5,7 @@ import { busy, costUsd, counted, energy, gpuHours, linkShare, populationSd, usdP
 import { itemFilter, sortedValues } from './item-values.ts';
 import { type BoundExpression, boundMetric } from './metric-expression.ts';
 import { type MetricResult, MS_PER_HOUR, missing, present, ratio, sum, value } from './metric-result.ts';
+import { prefetched, prefetchLateness, prefetchPrecision } from './prefetch-values.ts';
 import { quantileSorted } from './quantile.ts';
 import type { RunMeasures } from './run-measures.ts';
 import { goodSessions, MET, turnOutcomes, UNJUDGED } from './slo-outcome.ts';
@@ -60,6 +61,10 @@ const FORMULAS: Readonly<Record<string, Formula>> = {
   'kv.occupancy.remote': (_, run) => present(run.occupancy?.remote),
   'kv.idlePerActive': (_, run) => perActive(run, (o) => Math.max(0, (o.hbm ?? 0) - (o.active ?? 0))),
   'kv.claimedPerActive': (_, run) => perActive(run, (o) => o.claimed ?? 0),
+  'kv.prefetch.bytes': (bound, run) => prefetched(bound, run, (p) => p.movedBlocks),
+  'kv.prefetch.waste': (bound, run) => prefetched(bound, run, (p) => p.wastedBlocks),
+  'kv.prefetch.precision': prefetchPrecision,
+  'kv.prefetch.lateness': prefetchLateness,
   'kv.evictions.capacity': (bound, run) => counted(bound, run, (c, w) => c.hbmEvictedBlocks * w.blockBytes),
   'kv.evictions.ttl': (bound, run) => counted(bound, run, (c, w) => c.hbmExpiredBlocks * w.blockBytes),
   'link.bytes.h2d': (bound, run) => counted(bound, run, (c) => c.hostReadBytes),

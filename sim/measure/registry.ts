@@ -155,6 +155,12 @@ const LOAD_ROWS: readonly Row[] = [
   ['load.jain', '1', 'higher', 'proportion', '(sum of busy times)^2 / (n x sum of squares)'],
   ['engine.utilization', '1', 'none', 'proportion', 'busy step time / window, mean over workers'],
 ];
+const PREFETCH_ROWS: readonly Row[] = [
+  ['kv.prefetch.bytes', 'B', 'none', 'ratio', 'bytes copied to HBM ahead of their use'],
+  ['kv.prefetch.precision', '1', 'higher', 'proportion', 'of those bytes, the share that a request found in HBM'],
+  ['kv.prefetch.waste', 'B', 'lower', 'ratio', 'of those bytes, what left HBM before a request came'],
+  ['kv.prefetch.lateness', 's', 'lower', 'ratio', 'end of the copy - arrival at the worker of the request that found it, >= 0, mean'],
+];
 const EVICTION_ROWS: readonly Row[] = [
   ['kv.evictions.capacity', 'B', 'none', 'ratio', 'bytes removed from HBM for space'],
   ['kv.evictions.ttl', 'B', 'none', 'ratio', 'bytes removed from HBM at their deadline'],
@@ -210,6 +216,7 @@ export const METRICS: readonly MetricDefinition[] = [
   ...rows('derived', ARM_TAGS, [
     ['kv.pinWaste', '1', 'lower', 'proportion', 'byte-seconds of pins and leases that ended without a hit / all pinned byte-seconds'],
   ]),
+  ...rows('derived', POOL_TAGS, PREFETCH_ROWS),
   ...rows('counter', POOL_TAGS, EVICTION_ROWS),
   ...rows('counter', POOL_TAGS, LINK_ROWS),
   ...rows('derived', POOL_TAGS, LINK_SHARES),

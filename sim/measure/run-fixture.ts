@@ -92,15 +92,19 @@ export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
     },
     tokenGaps,
     workers: busy.map((busyMs, i) =>
-      fixtureWorker(i < 2 ? 'left' : 'right', {
-        busyMs,
-        preemptions: i,
-        recomputedTokens: 100,
-        hbmEvictedBlocks: 10,
-        hbmExpiredBlocks: 2,
-        hostReadBytes: 300_000,
-        hostWriteBytes: 600_000,
-      }),
+      fixtureWorker(
+        i < 2 ? 'left' : 'right',
+        {
+          busyMs,
+          preemptions: i,
+          recomputedTokens: 100,
+          hbmEvictedBlocks: 10,
+          hbmExpiredBlocks: 2,
+          hostReadBytes: 300_000,
+          hostWriteBytes: 600_000,
+        },
+        i > 0 ? {} : { prefetch: { movedBlocks: 10, usedBlocks: 6, wastedBlocks: 3, usedPrefetches: 2, lateMs: 250 } },
+      ),
     ),
     sources: {
       ...emptySources(),

@@ -74,6 +74,20 @@ export interface WorkerMeasures {
   readonly d2hBytesPerMs: number;
   readonly usdPerGpuHour: number;
   readonly tdpW: number;
+  /** Absent: nothing was watched. */
+  readonly prefetch?: PrefetchTotals;
+}
+
+/** What was brought up to one worker ahead of its use, and what became of it. */
+export interface PrefetchTotals {
+  /** Copied; hit by a request; gone from HBM before one came. The others were still there at the end. */
+  movedBlocks: number;
+  usedBlocks: number;
+  wastedBlocks: number;
+  /** Prefetches of which a block was hit. */
+  usedPrefetches: number;
+  /** Sum over them: from the arrival at the worker of the request that hit first to the end of the copy, >= 0. */
+  lateMs: number;
 }
 
 /** An objective on single turns or sessions. The bound is in registry units. */

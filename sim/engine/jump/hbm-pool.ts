@@ -112,10 +112,20 @@ export class HbmPool extends SegmentPool {
   }
 
   override get claimed(): number {
+    return this.idleFrom(3 * LEVELS);
+  }
+
+  /** Idle blocks that an ordinary one must not displace: claimed, of a live session, or above the default level. */
+  get dear(): number {
+    return this.idleFrom(LEVELS + this.defaultLevel + 1);
+  }
+
+  /** Idle blocks that are claimed or of at least that class x LEVELS + level. */
+  private idleFrom(key: number): number {
     let blocks = super.claimed;
     for (let i = 0; i < this.ranking.length; i++) {
       const list = this.ranking[i]!;
-      if (this.rankKeys[i]! >= 3 * LEVELS && list !== SOFT && list !== LEASE) blocks += this.listed[list]!;
+      if (this.rankKeys[i]! >= key && list !== SOFT && list !== LEASE) blocks += this.listed[list]!;
     }
     return blocks;
   }
@@ -375,14 +385,9 @@ export class HbmPool extends SegmentPool {
   private prepareMarks(): void {
     this.addMarkColumns();
     if (this.ranking.length > 0) return;
-    for (const [list, victimClass] of [
-      [ORDINARY, 1],
-      [REFERRED, 2],
-      [SOFT, 3],
-      [LEASE, 4],
-    ] as const) {
+    for (const list of [ORDINARY, REFERRED, SOFT, LEASE]) {
       this.ranking.push(list);
-      this.rankKeys.push(victimClass * LEVELS + this.defaultLevel);
+      this.rankKeys.push(CLASS_OF[list]! * LEVELS + this.defaultLevel);
     }
   }
 

@@ -8,7 +8,7 @@
  */
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
-import { outcomeOf } from '../action-outcome.ts';
+import { outcomeOf, prefetchOutcome } from '../action-outcome.ts';
 import { horizonBlocks, lowWaterBlocks, writesLazily } from '../lazy-write.ts';
 import { D2H, H2D, type LinkPool } from '../links.ts';
 import { releaseReason } from '../removal.ts';
@@ -71,6 +71,8 @@ export class HostTraffic {
   private first = new Int32Array(16);
   private blocks = new Int32Array(16);
   private transfer = new Int32Array(16);
+  /** Blocks of the resident prefix that a prefetch holds: without it the loaded ones would be of no use. */
+  private prefix = new Int32Array(16);
   /** First segment of the host tier that a store writes. */
   private written = new Int32Array(16);
   /** Ranges (branch, from, to) of a copy of victims. */
@@ -239,19 +241,22 @@ export class HostTraffic {
     const { pool } = this.parts;
     const { branch, fromBlocks, toBlocks } = action;
     const requestedBlocks = toBlocks - fromBlocks;
-    const resident = pool.match(branch, toBlocks, 0);
+    const resident = pool.match(branch, toBlocks, toBlocks);
+    const idlePrefix = pool.matchIdle;
     if (resident >= toBlocks) return { result: 'accepted', appliedBlocks: requestedBlocks, requestedBlocks };
     const from = Math.max(resident, fromBlocks);
     this.tier.find(branch, toBlocks, from);
     const count = this.tier.unread;
     if (count === 0) return { result: 'missing', appliedBlocks: 0, requestedBlocks };
-    if (pool.free - pool.claimed - count < PREFETCH_FLOOR * pool.usable) {
+    if (pool.free - idlePrefix - pool.dear - count < PREFETCH_FLOOR * pool.usable) {
       return { result: 'rejected', reason: 'progress', appliedBlocks: 0, requestedBlocks };
     }
+    if (resident > 0) pool.hold(branch, 0, resident);
     pool.take(count);
     const job = this.startLoad(PREFETCH, NONE, branch, from, count, tMs);
     this.actions[job] = action;
-    this.outcomes[job] = outcomeOf(count + from - fromBlocks, requestedBlocks);
+    this.outcomes[job] = prefetchOutcome(count + from - fromBlocks, requestedBlocks, count);
+    this.prefix[job] = resident;
     this.prefetches.push(job);
     return null;
   }
@@ -295,6 +300,7 @@ export class HostTraffic {
       this.parts.links.cancel(this.transfer[job]!, tMs);
       this.tier.pin(this.leaf[job]!, this.first[job]!, this.first[job]! + this.blocks[job]!, -1);
       this.parts.pool.release(this.leaf[job]!, 0, this.blocks[job]!, 0);
+      this.releasePrefix(job);
       this.settleRejected(job, 'progress', tMs);
       this.endJob(job);
     }
@@ -325,7 +331,12 @@ export class HostTraffic {
     // Content that came to HBM meanwhile makes these later copies; negative tags belong to prefetches.
     const copies = pool.enter(leaf, first, last, PREFETCH_TAG);
     pool.release(leaf, last, 0, copies > 0 ? PREFETCH_TAG : 0, first);
+    this.releasePrefix(job);
     sink.settled(this.actions[job]!, this.outcomes[job]!, tMs);
+  }
+
+  private releasePrefix(job: number): void {
+    if (this.prefix[job]! > 0) this.parts.pool.release(this.leaf[job]!, this.prefix[job]!, 0, 0);
   }
 
   /** onboard policy; retention specification 9.3. */
@@ -393,7 +404,7 @@ export class HostTraffic {
     const kind = new Uint8Array(size);
     kind.set(this.kind);
     this.kind = kind;
-    for (const name of ['slot', 'leaf', 'first', 'blocks', 'transfer', 'written'] as const) {
+    for (const name of ['slot', 'leaf', 'first', 'blocks', 'transfer', 'prefix', 'written'] as const) {
       const wide = new Int32Array(size);
       wide.set(this[name]);
       this[name] = wide;

@@ -375,6 +375,17 @@ export class BlockPool {
     return count;
   }
 
+  /** Unreferenced copies that an ordinary one must not displace: claimed, of a live session, or above the default level. */
+  dearFree(): number {
+    let count = 0;
+    for (let block = 0; block < this.refs.length; block++) {
+      if (this.refs[block]! > 0 || this.keys[block] === NO_KEY || this.garbage.has(block)) continue;
+      const level = this.levels.get(block)?.level ?? this.#defaultPriority;
+      if (this.victimClass(block) > VICTIM.ordinary || level > this.#defaultPriority) count++;
+    }
+    return count;
+  }
+
   /** Victim class of an unreferenced block. */
   victimClass(block: number): number {
     if (this.keys[block] === NO_KEY || this.garbage.has(block)) return VICTIM.garbage;

@@ -3,7 +3,7 @@
  * Source: engine specification 4.3 to 4.5 and 4.7.
  */
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
-import { outcomeOf } from '../action-outcome.ts';
+import { prefetchOutcome } from '../action-outcome.ts';
 import { horizonBlocks, lowWaterBlocks, writesLazily } from '../lazy-write.ts';
 import { D2H, H2D, type LinkPool } from '../links.ts';
 import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
@@ -39,6 +39,8 @@ type Job =
       readonly keys: readonly BlockKey[];
       readonly parent: BlockKey;
       readonly blocks: readonly number[];
+      /** Physical blocks of the resident prefix: without it the loaded ones would be of no use. */
+      readonly prefix: readonly number[];
       readonly outcome: ActionOutcome;
     }
   | {
@@ -92,7 +94,10 @@ export class HostTraffic {
 
   /** Blocks of prefetches and demotions in flight; they hold one reference each. */
   heldBlocks(): number[] {
-    return [...this.#jobs.values()].flatMap((job) => (job.kind === 'prefetch' || job.kind === 'demote' ? job.blocks : []));
+    return [...this.#jobs.values()].flatMap((job) => {
+      if (job.kind === 'prefetch') return [...job.prefix, ...job.blocks];
+      return job.kind === 'demote' ? job.blocks : [];
+    });
   }
 
   /** Blocks of loads in flight by source key; for checks. */
@@ -215,14 +220,16 @@ export class HostTraffic {
     const busy = keys.slice(from, from + readable).findIndex((key) => this.#loading.has(key));
     const count = busy < 0 ? readable : busy;
     if (count === 0) return { result: 'missing', appliedBlocks: 0, requestedBlocks };
-    if (pool.free - pool.claimedFree() - count < PREFETCH_FLOOR * pool.usable) {
+    const prefix = keys.slice(0, resident).map((key) => pool.lookup(key));
+    if (pool.free - pool.unreferenced(prefix) - pool.dearFree() - count < PREFETCH_FLOOR * pool.usable) {
       return { result: 'rejected', reason: 'progress', appliedBlocks: 0, requestedBlocks };
     }
     const loaded = keys.slice(from, from + count);
-    const outcome = outcomeOf(count + from - action.fromBlocks, requestedBlocks);
+    const outcome = prefetchOutcome(count + from - action.fromBlocks, requestedBlocks, count);
+    pool.hold(prefix);
     const blocks = pool.take(count);
     const transfer = this.#startLoad(loaded, tMs);
-    this.#jobs.set(transfer, { kind: 'prefetch', action, keys: loaded, parent: from > 0 ? keys[from - 1]! : -1, blocks, outcome });
+    this.#jobs.set(transfer, { kind: 'prefetch', action, keys: loaded, parent: from > 0 ? keys[from - 1]! : -1, blocks, prefix, outcome });
     return null;
   }
 
@@ -253,7 +260,7 @@ export class HostTraffic {
       this.#jobs.delete(transfer);
       this.#parts.links.cancel(transfer, tMs);
       this.#endLoad(job.keys);
-      this.#parts.pool.release(job.blocks.toReversed());
+      this.#parts.pool.release([...job.prefix, ...job.blocks].toReversed());
       const { requestedBlocks } = job.outcome;
       this.#parts.sink.settled(job.action, { result: 'rejected', reason: 'progress', appliedBlocks: 0, requestedBlocks }, tMs);
     }
@@ -276,7 +283,7 @@ export class HostTraffic {
     job.keys.forEach((key, i) => {
       pool.enter(job.blocks[i]!, key, i > 0 ? job.keys[i - 1]! : job.parent);
     });
-    pool.release(job.blocks.toReversed());
+    pool.release([...job.prefix, ...job.blocks].toReversed());
     sink.settled(job.action, job.outcome, tMs);
   }
 

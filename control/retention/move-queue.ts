@@ -1,23 +1,23 @@
 import type { BranchId, BranchTable } from '../blocks.ts';
 import type { Blocks, Millis, RankId, SessionId } from '../ports.ts';
 
-/** A context that leaves HBM when its time is over and its session has not come back. */
-export interface PlannedDemotion {
+/** A context that is moved between tiers at a time unless its session has come back by then. */
+export interface PlannedMove {
   readonly rank: RankId;
   readonly session: SessionId;
   readonly branch: BranchId;
   readonly depthBlocks: Blocks;
   readonly atMs: Millis;
-  /** How long the copy below is worth keeping. */
+  /** How long the copy where it goes is worth keeping. */
   readonly untilMs: Millis;
 }
 
-interface Entry extends PlannedDemotion {
+interface Entry extends PlannedMove {
   isOpen: boolean;
 }
 
-/** Demotions by time, called off when a request continues the context. Cost O(log n) per plan, O(plans of the session) per request. */
-export class DemoteQueue {
+/** Moves by time, called off when a request continues the context. Cost O(log n) per plan, O(plans of the session) per request. */
+export class MoveQueue {
   readonly #branches: BranchTable;
   readonly #heap: Entry[] = [];
   readonly #sessions = new Map<SessionId, Entry[]>();
@@ -32,8 +32,8 @@ export class DemoteQueue {
     return this.#heap.length === 0 ? Number.POSITIVE_INFINITY : this.#heap[0]!.atMs;
   }
 
-  plan(demotion: PlannedDemotion): void {
-    const entry: Entry = { ...demotion, isOpen: true };
+  plan(move: PlannedMove): void {
+    const entry: Entry = { ...move, isOpen: true };
     const heap = this.#heap;
     let i = heap.length;
     heap.push(entry);
@@ -59,7 +59,7 @@ export class DemoteQueue {
   }
 
   /** Takes out the next one that is due. */
-  due(nowMs: Millis): PlannedDemotion | undefined {
+  due(nowMs: Millis): PlannedMove | undefined {
     this.#skim();
     if (this.#heap.length === 0 || this.#heap[0]!.atMs > nowMs) return undefined;
     const entry = this.#pop();
