@@ -32,8 +32,11 @@ export function causeTables(result: Result, order: readonly string[], paint: Pai
 
 /** Lines of one arm of a run. */
 export function causeLines(row: CauseRow): string[] {
+  const isolation = row.causes.isolation ?? 0;
+  // What salts cost is nobody's loss of cache, but it is the price of a setting.
+  const ofSalts = isolation < SMALL ? '' : ` (isolation ${percent(isolation)})`;
   const text = [
-    `  prompt tokens, %: HBM ${percent(row.hbm)} · host ${percent(row.host)} · compulsory ${percent(row.compulsory)} · avoidable ${percent(avoidable(row))}`,
+    `  prompt tokens, %: HBM ${percent(row.hbm)} · host ${percent(row.host)} · compulsory ${percent(row.compulsory)}${ofSalts} · avoidable ${percent(avoidable(row))}`,
     `  reuse, %: existed ${percent(row.existed)} · captured ${percent(row.captured)} · delivered ${percent(row.delivered)}`,
   ];
   const missed = largest(row, 4, 200);

@@ -14,6 +14,7 @@ import { PlayedTurns, resolvedBranch } from './played-turns.ts';
 import { planSessions, type SessionPlan } from './session-plan.ts';
 import { type SessionTemplate, SessionTemplates } from './session-template.ts';
 import { TenantMix } from './tenant-mix.ts';
+import { UnsaltedChains } from './unsalted-chains.ts';
 import type { Workload, WorkloadFacts } from './workload.ts';
 import { WorkloadHash } from './workload-hash.ts';
 import type { WorkloadOptions } from './workload-options.ts';
@@ -30,6 +31,7 @@ export function materialiseWorkload(trace: Trace, options: WorkloadOptions, seed
 class TraceWorkload implements Workload {
   readonly blockTokens: number;
   readonly branches = new BranchTable();
+  readonly unsalted: UnsaltedChains | undefined;
   readonly tenants: readonly string[];
   readonly plays = new PlayColumns();
   readonly agents = new AgentColumns();
@@ -62,10 +64,12 @@ class TraceWorkload implements Workload {
     this.respawnMs = arrivals.mode === 'closed' ? arrivals.respawnMs : 0;
     this.toolOverlap = options.toolTime?.overlap ?? 0;
     this.#plan = planSessions(trace, options);
-    this.#templates = new SessionTemplates(trace, options, this.#plan, this.branches, (agent) => this.#stream('pause-fit', agent));
+    this.#tenants = new TenantMix(trace, options);
+    this.unsalted = this.#tenants.domains > 1 ? new UnsaltedChains(trace, options) : undefined;
+    const pauseStream = (agent: string) => this.#stream('pause-fit', agent);
+    this.#templates = new SessionTemplates(trace, options, this.#plan, this.branches, pauseStream, this.unsalted);
     this.turns = new PlayedTurns(this.plays, this.agents, this.#templates.turns, this.branches);
     this.#choice = new SessionChoice(trace, this.#plan, options, seed, replication);
-    this.#tenants = new TenantMix(trace, options);
     this.tenants = this.#tenants.names;
     this.#playInitial();
     this.initialPlays = this.#byStart();

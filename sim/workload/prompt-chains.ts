@@ -27,13 +27,15 @@ export interface Chain {
   depthBlocks: number;
   /** Leading blocks that an earlier prompt of the session held. */
   seenBlocks: number;
+  /** Ids of the whole file only: blocks of it were new, and they are the last ones of `branch`. */
+  isNew: boolean;
 }
 
 /** Chains of the current session; {@link begin} starts the next one. */
 export class PromptChains {
   readonly ratio: BlockRatio;
   /** Overwritten by every {@link add}. */
-  readonly chain: Chain = { branch: -1, depthBlocks: 0, seenBlocks: 0 };
+  readonly chain: Chain = { branch: -1, depthBlocks: 0, seenBlocks: 0, isNew: false };
   readonly #trace: Trace;
   readonly #global: BranchTable;
   readonly #trie: SessionTrie;
@@ -102,7 +104,7 @@ export class PromptChains {
     const before = trie.table.count;
     const branch = trie.insert(this.#space(request), this.#prompt, units);
     if (trie.table.count > before) this.#note(before, prefixTokens);
-    if (this.#fileScope) this.#publish(before);
+    this.chain.isNew = this.#fileScope && this.#publish(before);
     this.chain.branch = branch;
     this.chain.depthBlocks = branch < 0 ? 0 : this.#scaledAt(branch, depth);
     this.chain.seenBlocks = branch < 0 ? 0 : this.#use(branch, depth);
@@ -146,6 +148,11 @@ export class PromptChains {
   /** Depth at which a branch starts, scaled; 0 for no branch. */
   startOf(branch: number): number {
     return branch < 0 ? 0 : this.#scaledStart[branch]!;
+  }
+
+  /** Branch of the run's table behind a trie branch; -1 = none, or created per play. */
+  runBranch(branch: number): number {
+    return branch < 0 ? -1 : this.#target[branch]!;
   }
 
   /** Appends the branches that every play creates to `rows`, and returns the code of each trie branch (see TurnTemplates). */
@@ -195,18 +202,20 @@ export class PromptChains {
     this.#scaledStart[branch] = parent < 0 ? 0 : this.#scaledAt(parent, table.start[branch]!);
   }
 
-  /** File scope: creates new trie branches in the run's table and lengthens those that grew. */
-  #publish(before: number): void {
+  /** File scope: creates new trie branches in the run's table and lengthens those that grew. Returns whether there were any. */
+  #publish(before: number): boolean {
     const { table } = this.#trie;
+    const extended = this.#trie.takeExtended();
     for (let b = before; b < table.count; b++) {
       const parent = table.parent[b]!;
       const attach = this.#scaledStart[b]! - this.startOf(parent);
       this.#target[b] = this.#global.add(parent < 0 ? -1 : this.#target[parent]!, attach, this.#scaledLength(b));
     }
-    for (const b of this.#trie.takeExtended()) {
+    for (const b of extended) {
       const target = this.#target[b]!;
       this.#global.extend(target, this.#scaledLength(b) - this.#global.length[target]!);
     }
+    return table.count > before || extended.length > 0;
   }
 
   /** Scaled blocks of the chain (branch, depth) that earlier prompts of this session held; from now on all of it is held. */

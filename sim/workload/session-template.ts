@@ -11,6 +11,7 @@ import { PromptChains } from './prompt-chains.ts';
 import { replayedOutput, type SessionPlan, scaledPosition, unscaledPrefix } from './session-plan.ts';
 import { SharedPrefixes } from './shared-prefixes.ts';
 import { PauseDraws } from './tool-time.ts';
+import type { UnsaltedChains } from './unsalted-chains.ts';
 import { EDGE_JOINS, EDGE_SPAWNS_ON_COMPLETION, EDGE_SPAWNS_ON_DISPATCH, PAUSE_KINDS, TURN_CLASSES } from './workload.ts';
 import type { WorkloadOptions } from './workload-options.ts';
 
@@ -44,6 +45,7 @@ export class SessionTemplates {
   readonly #plan: SessionPlan;
   readonly #chains: PromptChains;
   readonly #shared: SharedPrefixes;
+  readonly #unsalted: UnsaltedChains | undefined;
   /** By salt domain. */
   readonly #built: Map<number, SessionTemplate>[] = [];
   /** Row of each agent of the trace inside its template. */
@@ -51,8 +53,18 @@ export class SessionTemplates {
   /** Absent where pauses are read. */
   readonly #draws: PauseDraws | undefined;
 
-  /** `pauseStream` opens the stream from which an agent's pauses are drawn, by a name that is unique in the trace. */
-  constructor(trace: Trace, options: WorkloadOptions, plan: SessionPlan, branches: BranchTable, pauseStream: (agent: string) => Stream) {
+  /**
+   * `pauseStream` opens the stream from which an agent's pauses are drawn, by a name that is unique in the trace. `unsalted` is kept beside
+   * `branches` where there are several salt domains.
+   */
+  constructor(
+    trace: Trace,
+    options: WorkloadOptions,
+    plan: SessionPlan,
+    branches: BranchTable,
+    pauseStream: (agent: string) => Stream,
+    unsalted?: UnsaltedChains,
+  ) {
     this.#trace = trace;
     this.#options = options;
     this.#plan = plan;
@@ -60,6 +72,7 @@ export class SessionTemplates {
     const isDrawn = options.pauses === 'synthetic' || (options.toolTime !== undefined && options.toolTime.resample !== 'none');
     this.#draws = isDrawn ? new PauseDraws(trace, pauseStream) : undefined;
     this.#chains = new PromptChains(trace, options, branches);
+    this.#unsalted = unsalted;
     // File-wide ids say what is shared; a declared level would contradict them.
     this.#shared = new SharedPrefixes(branches, this.#chains.ratio, trace.header.idScope === 'file' ? 'none' : options.sharing);
   }
@@ -87,6 +100,7 @@ export class SessionTemplates {
     this.#markEdges(agentFrom, agentTo, turnFrom);
     for (let row = agentFrom; row < agentTo; row++) this.#addPauses(session, row, turnFrom, row === agentFrom);
     this.#chains.begin(domain);
+    this.#unsalted?.begin();
     for (let row = agentFrom; row < agentTo; row++) this.#share(row, fleet, domain);
     if (agentTo - agentFrom === 1) for (let turn = turnFrom; turn < turnTo; turn++) this.#addPrompt(agentFrom, turn);
     else for (const turn of this.#inTimeOrder(turnFrom, turnTo)) this.#addPrompt(agentFrom, turn);
@@ -187,7 +201,9 @@ export class SessionTemplates {
     const a = this.agents.source[row]!;
     const first = agent.requestFrom[a]!;
     const model = strings[request.model[first]!]!;
-    this.#chains.share(first, this.#shared.of(domain, model, agent.toolTokens[a]!, agent.systemTokens[a]!, fleet));
+    const prefix = this.#shared.of(domain, model, agent.toolTokens[a]!, agent.systemTokens[a]!, fleet);
+    this.#chains.share(first, prefix);
+    this.#unsalted?.share(prefix, model, agent.toolTokens[a]!, agent.systemTokens[a]!, fleet);
   }
 
   /** Turns of a session as they happened: by recorded start, then by position. */
@@ -206,8 +222,11 @@ export class SessionTemplates {
     const r = turns.request[turn]!;
     const a = this.agents.source[agentFrom + turns.agent[turn]!]!;
     const first = r === this.#trace.agent.requestFrom[a]!;
-    const joined = !first && this.#options.outputReuse === 'assume' && chains.joinAnswer(r, r - 1, turns.branch[turn - 1]!);
-    const { branch, depthBlocks, seenBlocks } = chains.add(r, unscaledPrefix(this.#trace, a));
+    const joins = !first && this.#options.outputReuse === 'assume';
+    const joined = joins && chains.joinAnswer(r, r - 1, turns.branch[turn - 1]!);
+    const prefixTokens = unscaledPrefix(this.#trace, a);
+    const { branch, depthBlocks, seenBlocks, isNew } = chains.add(r, prefixTokens);
+    this.#unsalted?.add(r, prefixTokens, isNew ? chains.runBranch(branch) : -1, joins);
     turns.branch[turn] = branch;
     turns.depthBlocks[turn] = depthBlocks;
     // Padding rounds a prompt up to its blocks; scaling another agent's longer prefix may have the same effect.

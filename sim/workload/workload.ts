@@ -103,11 +103,20 @@ export interface Plays {
   readonly sendsHints: Uint8Array;
 }
 
+/** A second branch table, in which content of two salt domains is the same if it is equal. */
+export interface UnsaltedBranches {
+  readonly branches: BranchTable;
+  /** The branch in it that owns the last block of a branch of the run; -1 = no other tenant could name that. */
+  of(branch: BranchId): BranchId;
+}
+
 /** What one replication replays. */
 export interface Workload {
   /** Block size of the chains, tokens; equals the engines' block size. */
   readonly blockTokens: number;
   readonly branches: BranchTable;
+  /** What `branches` would be if all tenants had one salt; absent = they have. */
+  readonly unsalted?: UnsaltedBranches | undefined;
   /** Names of the tenants: of a mix as written, of a trace in order of first use. */
   readonly tenants: readonly string[];
   readonly plays: Plays;

@@ -17,12 +17,14 @@ import { ComputingBlocks } from './computing-blocks.ts';
 import { KnownContent, SHARED } from './known-content.ts';
 import { RemovalLedger } from './removal-ledger.ts';
 import { SessionStates } from './session-states.ts';
+import { UnsaltedContent } from './unsalted-content.ts';
 
 export class CauseRecord {
   /** Runs of missed tokens by row of the turn table. */
   readonly causes = new TurnCauses();
   readonly #workload: Workload;
   readonly #known: KnownContent;
+  readonly #unsalted: UnsaltedContent | undefined;
   readonly #computing: ComputingBlocks;
   readonly #removals = new RemovalLedger();
   readonly #states: SessionStates;
@@ -44,6 +46,7 @@ export class CauseRecord {
     const { workload } = spec;
     this.#workload = workload;
     this.#known = new KnownContent(workload.branches);
+    this.#unsalted = workload.unsalted === undefined ? undefined : new UnsaltedContent(workload.branches, workload.unsalted);
     this.#computing = new ComputingBlocks(workload.branches);
     const { agents, turns } = workload;
     this.#states = new SessionStates({
@@ -62,6 +65,7 @@ export class CauseRecord {
       removals: this.#removals,
       states: this.#states,
       workers,
+      ...(this.#unsalted === undefined ? {} : { twins: this.#unsalted }),
       declines: (rank, branch, offset) => this.#choosy[rank] === 1 && offset >= this.#taken.get(branch, rank),
     });
   }
@@ -166,6 +170,7 @@ export class CauseRecord {
       const branch = batch.branch[i]!;
       const to = batch.to[i]!;
       this.#known.store(branch, to);
+      this.#unsalted?.store(branch, to);
       if (batch.tier[i] === 0) {
         if (this.#computing.first(branch) > 0) this.#computing.stored(batch.rank, branch, to);
       } else if (this.#choosy[batch.rank] === 1 && this.#taken.get(branch, batch.rank) < to) this.#taken.set(branch, batch.rank, to);
