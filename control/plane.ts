@@ -7,6 +7,7 @@ import type { BranchTable } from './blocks.ts';
 import { HintDesk } from './hints/hint-desk.ts';
 import type { CopyMode } from './index/branch-index.ts';
 import { EventFeed } from './index/event-feed.ts';
+import { pauseAfter } from './pause-after.ts';
 import type {
   ActionId,
   ActionOutcome,
@@ -19,7 +20,6 @@ import type {
   KvEventBatch,
   KvHint,
   Millis,
-  PauseKind,
   RankFacts,
   RankId,
   RecordLevel,
@@ -100,8 +100,6 @@ export function routerNeeds(policy: Policy): { readonly kvEvents: boolean; reado
 
 const REFUSAL_STATUS: Readonly<Record<string, number>> = { context_too_long: 400, QUEUE_LIMIT: 529 };
 const NO_CAPACITY = 503;
-/** Tools by which agents wait for other agents. */
-const JOIN_TOOLS = ['Task', 'Agent'];
 
 interface Flight {
   readonly request: RouteRequest;
@@ -417,11 +415,4 @@ class Plane implements InspectablePlane {
     this.#effects.refuse(request, refusal);
     this.gate?.withdrawn(request.attempt, nowMs);
   }
-}
-
-/** What kind of pause follows a response. Without a stop reason a human is assumed: the pause that promises least. */
-function pauseAfter(end: AttemptEnd): PauseKind {
-  if (end.sessionFinal === true || end.status !== 'finished') return 'none';
-  if (end.stop !== 'tool') return 'human';
-  return end.toolNames?.some((tool) => JOIN_TOOLS.includes(tool)) === true ? 'join' : 'tool';
 }

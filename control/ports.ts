@@ -125,6 +125,8 @@ export interface AttemptEnd {
   readonly toolNames?: readonly string[];
   /** Prompt tokens served from cache as reported by the engine. */
   readonly cachedTokens?: Tokens;
+  /** How long it waited in the engine before it was scheduled first, as reported by the engine. */
+  readonly queueMs?: Millis;
   /** The client said that this session will send nothing more. */
   readonly sessionFinal?: boolean;
 }

@@ -4,6 +4,8 @@ import type { Millis, PauseKind } from '../ports.ts';
 import { NO_STAKES, type Stakes, type TtlEstimator } from './gap-estimators.ts';
 import { GapWindow } from './gap-window.ts';
 
+/** Waits of returns to a lost cache that the mean is taken over. */
+const QUEUE_WINDOW = 256;
 /** Samples above which an empirical distribution is used instead of a wider one or the prior. */
 const MIN_SAMPLES = 100;
 const MAX_TOOLS = 1024;
@@ -44,7 +46,8 @@ class ToolGaps {
 
 /**
  * `continuum-paper`: B = eta T_queue + C_miss; tau = argmax of F(tau) B - tau over 0 and the observed pauses; before there are
- * 100 samples F is Exp(1), so tau = ln B. It charges tau although the pin ends at the return. Seconds inside, as in the paper.
+ * 100 samples F is Exp(1), so tau = ln B. T_queue = mean over the last 256 returns to a lost cache, 0 while there are none. It charges tau
+ * although the pin ends at the return. A tool without a name counts as any of them. Seconds inside, as in the paper.
  * Source: Continuum (arXiv 2511.02230) as stated in retention specification 8.2. Censored pauses are left out, as there.
  */
 export class ContinuumPaperEstimator implements TtlEstimator {
@@ -52,6 +55,7 @@ export class ContinuumPaperEstimator implements TtlEstimator {
   readonly learns = true;
   readonly #gaps = new ToolGaps();
   readonly #turns = new TurnsLeft();
+  readonly #waits = new GapWindow(QUEUE_WINDOW);
   readonly #capMs: Millis;
 
   constructor(capMs: Millis = 3_600_000) {
@@ -59,9 +63,10 @@ export class ContinuumPaperEstimator implements TtlEstimator {
   }
 
   ttlMs(pause: PauseKind, toolName: string | undefined, _nowMs: Millis, stakes: Stakes = NO_STAKES): Millis {
-    if (pause !== 'tool' || toolName === undefined) return 0;
-    const benefitS = (this.#turns.eta * (stakes.queueMs ?? 0) + stakes.missMs) / 1000;
-    const tool = this.#gaps.of(toolName);
+    if (pause !== 'tool') return 0;
+    const queueMs = this.#waits.recentMean(QUEUE_WINDOW) ?? 0;
+    const benefitS = (this.#turns.eta * queueMs + stakes.missMs) / 1000;
+    const tool = toolName === undefined ? undefined : this.#gaps.of(toolName);
     const window = tool !== undefined && tool.ends > MIN_SAMPLES ? tool : this.#gaps.all;
     const tauMs = window.ends > MIN_SAMPLES ? bestFullCharge(window.gaps(false), benefitS * 1000) : benefitS > 1 ? log(benefitS) * 1000 : 0;
     return Math.min(tauMs, this.#capMs);
@@ -81,6 +86,10 @@ export class ContinuumPaperEstimator implements TtlEstimator {
 
   programEnded(responses: number): void {
     this.#turns.add(responses);
+  }
+
+  queued(waitMs: Millis): void {
+    this.#waits.add(waitMs, false);
   }
 }
 
@@ -131,15 +140,19 @@ export class TurnsLeft {
 const CODE_THRESHOLD_MS = 2000;
 const CODE_WINDOW = 32;
 
-/** `continuum-code`: mean of the tool's last 32 pauses at most 2.0 s: keep 2.0 s, else nothing. Unverified upstream. */
+/**
+ * `continuum-code`: mean of the tool's last 32 pauses (of all tools', where it has no name) at most 2.0 s: keep 2.0 s, else nothing.
+ * Unverified upstream.
+ */
 export class ContinuumCodeEstimator implements TtlEstimator {
   readonly name = 'continuum-code';
   readonly learns = true;
   readonly #gaps = new ToolGaps();
 
   ttlMs(pause: PauseKind, toolName: string | undefined): Millis {
-    if (pause !== 'tool' || toolName === undefined) return 0;
-    const mean = this.#gaps.of(toolName)?.recentMean(CODE_WINDOW);
+    if (pause !== 'tool') return 0;
+    const window = toolName === undefined ? this.#gaps.all : this.#gaps.of(toolName);
+    const mean = window?.recentMean(CODE_WINDOW);
     return mean !== undefined && mean <= CODE_THRESHOLD_MS ? CODE_THRESHOLD_MS : 0;
   }
 

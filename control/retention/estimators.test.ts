@@ -8,7 +8,7 @@ import { ESTIMATOR_NAMES } from './lease-parameters.ts';
 import { bestHold, kaplanMeier } from './survival-curve.ts';
 
 let nextId = 0;
-function observe(estimator: TtlEstimator, tool: string, gapsMs: readonly number[]): void {
+function observe(estimator: TtlEstimator, tool: string | undefined, gapsMs: readonly number[]): void {
   for (const gap of gapsMs) {
     estimator.began(nextId, 'tool', tool, 0);
     estimator.ended(nextId++, gap, gap);
@@ -134,9 +134,24 @@ describe('Continuum', () => {
   it('the prior gives ln B, worked with eta 0.5, queue 4 s, miss 3 s', () => {
     // eta is 1 while no program ended: B = 1 * 4 + 1 and 0.5 * 4 + 3 are both 5.
     const paper = new ContinuumPaperEstimator();
-    expect(paper.ttlMs('tool', 'Bash', 0, { missMs: 1000, breakEvenMs: 0, queueMs: 4000 })).toBeCloseTo(1609.438, 3);
     expect(paper.ttlMs('tool', 'Bash', 0, { missMs: 900, breakEvenMs: 0 })).toBe(0);
-    expect(paper.ttlMs('tool', undefined, 0, { missMs: 9000, breakEvenMs: 0 })).toBe(0);
+    paper.queued(3000);
+    paper.queued(5000);
+    expect(paper.ttlMs('tool', 'Bash', 0, { missMs: 1000, breakEvenMs: 0 })).toBeCloseTo(1609.438, 3);
+    expect(paper.ttlMs('human', undefined, 0, { missMs: 9000, breakEvenMs: 0 })).toBe(0);
+    // The latest 256 waits count.
+    for (let i = 0; i < 256; i++) paper.queued(0);
+    expect(paper.ttlMs('tool', 'Bash', 0, { missMs: 1000, breakEvenMs: 0 })).toBe(0);
+  });
+
+  it('a tool without a name counts as any of them', () => {
+    const paper = new ContinuumPaperEstimator();
+    const code = new ContinuumCodeEstimator();
+    for (const estimator of [paper, code]) observe(estimator, 'Bash', Array(101).fill(1500));
+    expect(paper.ttlMs('tool', undefined, 0, { missMs: 9000, breakEvenMs: 0 })).toBe(1500);
+    expect(code.ttlMs('tool', undefined)).toBe(2000);
+    observe(code, undefined, Array(32).fill(9000));
+    expect([code.ttlMs('tool', undefined), code.ttlMs('tool', 'Bash')]).toEqual([0, 2000]);
   });
 
   it('the full charge gives the worked times on the empirical distribution', () => {

@@ -8,8 +8,6 @@ export interface Stakes {
   readonly missMs: Millis;
   /** w / (lambda m): how long keeping stays cheaper than a miss; Infinity without pressure. */
   readonly breakEvenMs: Millis;
-  /** Mean queue wait of requests whose cache was lost, ms; 0 where it is not known. */
-  readonly queueMs?: Millis;
   /** The tier asked about; default HBM. */
   readonly tier?: 'hbm' | 'host';
   /** It is kept for so long in a faster tier; the answer is at least that. Default 0. */
@@ -31,6 +29,8 @@ export interface TtlEstimator extends GapEstimator {
   censored(id: number, nowMs: Millis): void;
   /** A session was closed after so many responses. */
   programEnded(responses: number): void;
+  /** A session that came back to a lost cache waited so long in its engine's queue. Absent = it does not matter. */
+  queued?(waitMs: Millis): void;
 }
 
 /** Most that an estimator without a human time of its own keeps: nothing after `end_turn`, whose tail looks like a pause. */

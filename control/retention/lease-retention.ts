@@ -16,6 +16,7 @@ import type { TtlEstimator } from './gap-estimators.ts';
 import { type ExclusiveRest, HeldClaims } from './held-claims.ts';
 import { type HoldPlan, holdPlan } from './hold-plan.ts';
 import type { LeaseParameters } from './lease-parameters.ts';
+import { LostReturns } from './lost-returns.ts';
 import { MoveQueue } from './move-queue.ts';
 import { PauseTracker } from './pause-tracker.ts';
 import type { Act, RetentionEnv } from './retention-env.ts';
@@ -65,6 +66,8 @@ export class LeaseRetention implements RetentionPolicy {
   readonly #env: RetentionEnv;
   readonly #estimator: TtlEstimator | undefined;
   readonly #pauses: PauseTracker | undefined;
+  /** Only kept for an estimator that asks how long returns queue. */
+  readonly #returns: LostReturns | undefined;
   readonly #hardness: Hardness;
   readonly #drops: boolean;
   /** Only kept where a budget, a tenant share or a release needs it. */
@@ -91,6 +94,7 @@ export class LeaseRetention implements RetentionPolicy {
     this.#env = env;
     this.#estimator = estimator;
     this.#pauses = estimator?.learns === true ? new PauseTracker(env.branches, estimator) : undefined;
+    this.#returns = estimator?.queued === undefined ? undefined : new LostReturns();
     this.#hardness = params.hardness === 'lease' ? 'lease' : 'soft';
     this.#drops = params.onExpiry === 'drop';
     const budgeted = params.hardness === 'lease' && Number.isFinite(params.budget);
@@ -136,7 +140,8 @@ export class LeaseRetention implements RetentionPolicy {
 
   #dispatched(rank: RankId, request: RouteRequest, nowMs: Millis): void {
     this.#demotions?.resumed(request.session, request.branch, request.depthBlocks);
-    this.#pauses?.resumed(request.session, request.branch, request.depthBlocks, request.arrivalMs, nowMs);
+    const left = this.#pauses?.resumed(request.session, request.branch, request.depthBlocks, request.arrivalMs, nowMs) ?? -1;
+    if (left >= 0) this.#returns?.sent(request.attempt, left);
     if (this.#held === undefined || this.#hardness !== 'lease' || this.#params.refresh !== 'onHit') return;
     // A hit moves deadlines at the worker. The covered part of this prompt therefore stays charged, whoever claimed it, at least
     // until the longest deadline that the hit can give it; the claim made at the end of the response takes over from there.
@@ -147,6 +152,8 @@ export class LeaseRetention implements RetentionPolicy {
 
   #finished(event: Finished, act: Act): void {
     const { request, rank, session, end, nowMs } = event;
+    const waitMs = this.#returns?.ended(request, end, this.#env.rankFacts(rank)?.blockTokens ?? 1);
+    if (waitMs !== undefined) this.#estimator!.queued!(waitMs);
     if (end.status === 'rejected' || end.status === 'lost') return;
     if (!this.#drops && end.status !== 'finished') return;
     const pause: PauseKind = end.sessionFinal === true ? 'none' : event.pause;

@@ -49,9 +49,10 @@ export class PauseTracker {
     if (open.length > MAX_OPEN) this.#estimator.censored(open.shift()!.id, nowMs);
   }
 
-  resumed(session: SessionId, branch: BranchId, depthBlocks: Blocks, arrivalMs: Millis, nowMs: Millis): void {
+  /** A request was sent. Returns how many blocks it shares with the prompt before the pause that it ends; -1 = it ends none. */
+  resumed(session: SessionId, branch: BranchId, depthBlocks: Blocks, arrivalMs: Millis, nowMs: Millis): Blocks {
     const list = this.#sessions.get(session)?.open;
-    if (list === undefined) return;
+    if (list === undefined) return -1;
     let best = -1;
     let bestShared = -1;
     for (let i = 0; i < list.length; i++) {
@@ -63,9 +64,10 @@ export class PauseTracker {
         bestShared = shared;
       }
     }
-    if (best < 0) return;
+    if (best < 0) return -1;
     const [closed] = list.splice(best, 1);
     this.#estimator.ended(closed!.id, Math.max(0, arrivalMs - closed!.sinceMs), nowMs);
+    return bestShared;
   }
 
   closed(session: SessionId, nowMs: Millis): void {

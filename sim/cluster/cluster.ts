@@ -9,7 +9,6 @@ import { traceHints } from '../../control/hints/normalise-hints.ts';
 import type {
   ActionOutcome,
   AgentHints,
-  AttemptEnd,
   ControlPlane,
   Effects,
   KvAction,
@@ -17,9 +16,7 @@ import type {
   Placement,
   Refusal,
   RouteRequest,
-  StopReason,
 } from '../../control/ports.ts';
-import { STOPS } from '../../traces/columns.ts';
 import type { LinkPool } from '../engine/links.ts';
 import type { EndStatus, Worker, WorkerSink } from '../engine/worker.ts';
 import { Calendar, NOTHING, SLOT } from '../kernel/calendar.ts';
@@ -29,7 +26,8 @@ import { TURN_STATUS } from '../measure/turn-table.ts';
 import { AgentLoop, type ClosedLoopSink, type PlayEnd } from '../workload/closed-loop.ts';
 import type { Workload } from '../workload/workload.ts';
 import { applyFault } from './apply-fault.ts';
-import { ATTEMPT, Attempts, END, END_STATUS, endKind } from './attempts.ts';
+import { attemptEnd } from './attempt-end.ts';
+import { ATTEMPT, Attempts, END, endKind } from './attempts.ts';
 import type { ClusterRun, ClusterSpec } from './cluster-spec.ts';
 import { DelayLine } from './delay-line.ts';
 import { OBSERVE, queueFixedEvents } from './fixed-events.ts';
@@ -413,16 +411,11 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     const turn = this.#attempts.turn(attempt);
     const row = this.#attempts.row(attempt);
     const kind = this.#attempts.endKind(attempt);
-    const stop: StopReason = STOPS[this.#workload.turns.stop(turn)]!;
     const isOpen = this.#attempts.close(attempt);
     this.#liveTurns--;
     if (isOpen) {
-      const end: AttemptEnd = {
-        status: END_STATUS[kind]!,
-        stop: kind === END.finished ? stop : 'other',
-        outputTokens: this.#attempts.outputTokens(attempt),
-      };
-      this.#plane.ended(attempt, end, this.#nowMs);
+      const submitMs = this.#submitDelayMs[this.#attempts.rank(attempt)] ?? 0;
+      this.#plane.ended(attempt, attemptEnd(this.#workload, this.#attempts, turns, attempt, submitMs), this.#nowMs);
     }
     if (kind === END.finished) this.#loop.completed(turn, this.#nowMs, this.#record.unloadedMs(turn), turns.decodeMs(row));
     else if (retryable && turns.attemptsOf(row) <= this.#spec.retries.max) this.#retry(turn, turns.attemptsOf(row));

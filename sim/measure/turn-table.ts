@@ -157,6 +157,19 @@ export class TurnTable {
     return !Number.isNaN(this.#firstTokenMs[row >> PAGE_BITS]![row & MASK]!);
   }
 
+  /** From the first dispatch to the first admission; NaN = not admitted yet. */
+  waitMs(row: number): number {
+    const page = row >> PAGE_BITS;
+    const i = row & MASK;
+    return this.#admitMs[page]![i]! - (this.#dispatchMs[page] ?? this.#arrivalMs[page]!)[i]!;
+  }
+
+  /** Prompt tokens found in some tier at the first admission. */
+  hitTokens(row: number): number {
+    const page = row >> PAGE_BITS;
+    return this.#hitHbmTokens[page]![row & MASK]! + (this.#hitHostTokens[page]?.[row & MASK] ?? 0);
+  }
+
   /** From the first to the last token of a finished turn. */
   decodeMs(row: number): number {
     return this.#lastTokenMs[row >> PAGE_BITS]![row & MASK]! - this.#firstTokenMs[row >> PAGE_BITS]![row & MASK]!;

@@ -7,6 +7,7 @@ import { UserError } from '../../control/user-error.ts';
 import type { Trace } from '../../traces/columns.ts';
 import { Stream, streamKey } from '../kernel/draw.ts';
 import { openStarts, rampStarts, recordedStarts, SessionChoice } from './arrivals.ts';
+import { AskedTools } from './asked-tools.ts';
 import { AgentColumns, PlayColumns } from './columns.ts';
 import { MidlifeChoice, type MidlifeEntry } from './midlife.ts';
 import { transformedPause } from './pauses.ts';
@@ -15,7 +16,7 @@ import { planSessions, type SessionPlan } from './session-plan.ts';
 import { type SessionTemplate, SessionTemplates } from './session-template.ts';
 import { TenantMix } from './tenant-mix.ts';
 import { UnsaltedChains } from './unsalted-chains.ts';
-import type { Workload, WorkloadFacts } from './workload.ts';
+import { EDGE_JOINS, type Workload, type WorkloadFacts } from './workload.ts';
 import { WorkloadHash } from './workload-hash.ts';
 import type { WorkloadOptions } from './workload-options.ts';
 
@@ -51,6 +52,7 @@ class TraceWorkload implements Workload {
   readonly #templates: SessionTemplates;
   readonly #choice: SessionChoice;
   readonly #tenants: TenantMix;
+  readonly #asked: AskedTools;
 
   constructor(trace: Trace, options: WorkloadOptions, seed: number, replication: number) {
     const { arrivals } = options;
@@ -65,6 +67,7 @@ class TraceWorkload implements Workload {
     this.toolOverlap = options.toolTime?.overlap ?? 0;
     this.#plan = planSessions(trace, options);
     this.#tenants = new TenantMix(trace, options);
+    this.#asked = new AskedTools(trace);
     this.unsalted = this.#tenants.domains > 1 ? new UnsaltedChains(trace, options) : undefined;
     const pauseStream = (agent: string) => this.#stream('pause-fit', agent);
     this.#templates = new SessionTemplates(trace, options, this.#plan, this.branches, pauseStream, this.unsalted);
@@ -100,6 +103,13 @@ class TraceWorkload implements Workload {
     const ofSession = this.#trace.sessionHints.get(this.plays.session[this.turns.play(turn)]!);
     const ofRequest = this.#trace.requestHints.get(this.turns.request(turn));
     return ofSession === undefined || ofRequest === undefined ? (ofRequest ?? ofSession) : { ...ofSession, ...ofRequest };
+  }
+
+  toolNames(turn: number): readonly string[] | undefined {
+    const { turns, agents } = this;
+    const next = turn + 1;
+    const joins = next < agents.turnTo[turns.agent(turn)]! && (turns.edges(next) & EDGE_JOINS) !== 0;
+    return this.#asked.of(turns.request(turn), joins);
   }
 
   queueClass(play: number): string | undefined {

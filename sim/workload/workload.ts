@@ -142,6 +142,8 @@ export interface Workload {
   playName(play: number): string;
   /** Hints the trace carries for this turn (request over session), or undefined. The caller looks at `sendsHints`. */
   hints(turn: number): Readonly<Record<string, unknown>> | undefined;
+  /** Names of the tools that the response of this turn asks for, or undefined: sub-agents that the next turn waits for, and what the trace names. */
+  toolNames(turn: number): readonly string[] | undefined;
   /** Queue class that the play's tenant is given, or its session in the trace asks for; undefined: the class `default` of traces asks for none. */
   queueClass(play: number): string | undefined;
   /** Whether a play sends hints when only `share` (0..1) of them do: one keyed draw per play, so a larger share adds plays and drops none. */
