@@ -25,7 +25,7 @@ export const S08: Pitfall = {
   },
   bug: {
     breaks: 'a finished turn counts as a tool call',
-    file: 'control/plane.ts',
+    file: 'control/pause-after.ts',
     from: "if (end.stop !== 'tool') return 'human';",
     to: "if (end.stop !== 'tool') return 'tool';",
   },
