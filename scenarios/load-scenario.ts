@@ -314,8 +314,10 @@ function originOf(root: LocatedMap, path: string): Origin | undefined {
 function locate(root: LocatedMap, path: string): Place & { readonly path: string } {
   const steps = stepsOf(root, path);
   for (let length = steps.length; length >= 0; length--) {
-    const place = placeOf(nodeAt(root, steps.slice(0, length))?.origin);
-    if (place.file !== undefined && place.line !== undefined) return { ...place, path };
+    const origin = nodeAt(root, steps.slice(0, length))?.origin;
+    const place = placeOf(origin);
+    // What the user wrote has a line, or is a flag; a preset is not his text.
+    if (place.file !== undefined && (place.line !== undefined || origin?.kind === 'flag')) return { ...place, path };
   }
   return { path };
 }

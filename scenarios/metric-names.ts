@@ -29,6 +29,8 @@ export const METRIC_NAMES: readonly string[] = [
   ...each('link.bytes', ['h2d', 'd2h']),
   ...each('link.utilization', ['h2d', 'd2h']),
   ...each('router', ['decisions', 'staleMiss']),
+  'hints.dropped',
+  ...each('claims', ['refused', 'clipped']),
   ...each('turns', ['rejected', 'timedOut']),
   'fleet.gpuHours',
   ...each('cost', ['usdPerHour', 'usdPerSession', 'usdPerGoodSession']),

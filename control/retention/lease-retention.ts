@@ -232,7 +232,7 @@ export class LeaseRetention implements RetentionPolicy {
     this.counters.asked++;
     const refused = this.#refusal(rank);
     if (refused !== undefined) {
-      count(this.counters.rejectedHere, refused);
+      this.#refused(refused);
       return undefined;
     }
     const ttlMs = this.#clampedTtl(request, wantedMs);
@@ -241,7 +241,7 @@ export class LeaseRetention implements RetentionPolicy {
     if (untilMs < nowMs) {
       // Only a clock that started with the request can have run out: nothing is left to protect, but a drop is due now.
       if (!this.#drops) {
-        count(this.counters.rejectedHere, 'expired');
+        this.#refused('expired');
         return undefined;
       }
       untilMs = nowMs + DUE_NOW_MS;
@@ -288,11 +288,11 @@ export class LeaseRetention implements RetentionPolicy {
     let ttlMs = wantedMs;
     if (jitter > 0) ttlMs *= 1 + jitter * (2 * this.#env.draw(`${this.name}/${request.id}#${request.attemptNumber}`) - 1);
     if (ttlMs > maxTtlMs) {
-      if (wantedMs > maxTtlMs) count(this.counters.clippedHere, 'maxTtl');
+      if (wantedMs > maxTtlMs) this.#shortened('maxTtl');
       return maxTtlMs;
     }
     if (ttlMs < minTtlMs) {
-      if (wantedMs < minTtlMs) count(this.counters.clippedHere, 'minTtl');
+      if (wantedMs < minTtlMs) this.#shortened('minTtl');
       return minTtlMs;
     }
     return ttlMs;
@@ -333,14 +333,24 @@ export class LeaseRetention implements RetentionPolicy {
       buckets.giveBack(rank, tenant, capacity, claim.depthBlocks, claim.untilMs - nowMs, nowMs);
     }
     const grantedMs = buckets.take(rank, tenant, capacity, depth, untilMs - nowMs, nowMs);
-    if (grantedMs === 0) count(this.counters.rejectedHere, 'tenant');
-    else if (grantedMs < untilMs - nowMs) count(this.counters.clippedHere, 'tenant');
+    if (grantedMs === 0) this.#refused('tenant');
+    else if (grantedMs < untilMs - nowMs) this.#shortened('tenant');
     return nowMs + grantedMs;
   }
 
+  #refused(reason: string): void {
+    count(this.counters.rejectedHere, reason);
+    if (this.#env.claims !== undefined) this.#env.claims.refused++;
+  }
+
+  #shortened(reason: string): void {
+    count(this.counters.clippedHere, reason);
+    if (this.#env.claims !== undefined) this.#env.claims.clipped++;
+  }
+
   #clipped(askedBlocks: Blocks, grantedBlocks: Blocks, reason: string): Blocks {
-    if (grantedBlocks === 0) count(this.counters.rejectedHere, reason);
-    else if (grantedBlocks < askedBlocks) count(this.counters.clippedHere, reason);
+    if (grantedBlocks === 0) this.#refused(reason);
+    else if (grantedBlocks < askedBlocks) this.#shortened(reason);
     return grantedBlocks;
   }
 

@@ -51,7 +51,10 @@ export class LevelRetention implements RetentionPolicy {
     if (this.#params.hints === 'ignore') return;
     for (const { fromBlocks, toBlocks, priority, durationMs } of event.request.hints?.retain ?? []) {
       const allowed = Math.min(priority, this.#params.tenantMaxPriority);
-      if (allowed < priority) this.counters.clippedPriority++;
+      if (allowed < priority) {
+        this.counters.clippedPriority++;
+        if (this.#env.claims !== undefined) this.#env.claims.clipped++;
+      }
       this.#set(event, fromBlocks, Math.min(toBlocks, depth), allowed, durationMs, act);
     }
   }

@@ -1,5 +1,6 @@
 import type { BranchTable } from '../blocks.ts';
 import type { KvAction, RankFacts, RankId } from '../ports.ts';
+import type { ClaimTally } from './claim-tally.ts';
 
 /** Sends an action to its worker. The object is given away with it: the plane writes its number into it. */
 export type Act = (action: Omit<KvAction, 'id'>) => void;
@@ -15,4 +16,6 @@ export interface RetentionEnv {
   kvUsage?(rank: RankId): number;
   /** The same of its host tier; absent = unknown, priced as full. */
   hostUsage?(rank: RankId): number;
+  /** Where refused and clipped claims are counted for reports; absent = nobody reads it. */
+  readonly claims?: ClaimTally;
 }

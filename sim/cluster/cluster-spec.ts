@@ -1,6 +1,7 @@
 /** What a run is built from and what comes out of it. */
 import type { BranchTable } from '../../control/blocks.ts';
 import type { ControlPlane, DecisionRecord, Effects } from '../../control/ports.ts';
+import type { ClaimTally } from '../../control/retention/claim-tally.ts';
 import type { WorkerCounters } from '../engine/worker.ts';
 import type { PrefetchTotals } from '../measure/run-measures.ts';
 import type { DDSketch } from '../measure/sketch.ts';
@@ -18,6 +19,8 @@ export interface ClusterSpec {
   readonly faults: readonly FaultSpec[];
   /** Builds the plane under test around the effects of this run. */
   createPlane(branches: BranchTable, effects: Effects): ControlPlane;
+  /** What the plane counts refused and clipped claims into; absent = not counted. */
+  readonly claims?: ClaimTally;
   /** The router reads KV events; without it no batch is delivered. */
   readonly feedsIndex: boolean;
   /** The router reads how many blocks a rank holds; without it blocks that match no prompt are not reported. */
@@ -76,6 +79,8 @@ export interface ClusterRun {
   readonly refusals: number;
   readonly timeouts: number;
   readonly actions: ActionCounts;
+  /** Fields of requests' hints that could not be used, and claims that the plane refused or clipped, over the whole run. */
+  readonly hints: HintTally;
   /** By worker. */
   readonly prefetches: readonly PrefetchTotals[];
   readonly events: number;
@@ -105,6 +110,11 @@ export interface OccupancySums {
   waiting: number;
   /** Samples at which no worker had evicted anything are not excluded. */
   livePlays: number;
+}
+
+/** What became of what clients and policies wanted, before any worker heard of it. */
+export interface HintTally extends ClaimTally {
+  readonly dropped: number;
 }
 
 export interface ActionCounts {

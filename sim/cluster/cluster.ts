@@ -344,7 +344,10 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     const { plays, turns } = this.#workload;
     if (plays.sendsHints[turns.play(turn)] === 0) return undefined;
     const raw = this.#workload.hints(turn);
-    return raw === undefined ? undefined : traceHints(raw, turns.depthBlocks(turn)).hints;
+    if (raw === undefined) return undefined;
+    const { hints, drops } = traceHints(raw, turns.depthBlocks(turn));
+    this.#record.droppedHints += drops.length;
+    return hints;
   }
 
   /** Effects: booked, send it. */

@@ -23,7 +23,10 @@ export class RunRecord {
   staleDecisions = 0;
   refusals = 0;
   timeouts = 0;
+  /** Fields of hints that could not be used. */
+  droppedHints = 0;
   readonly #workload: Workload;
+  readonly #claims: ClusterSpec['claims'];
   /** Why prompt tokens were missed; null = not judged. */
   readonly causes: CauseRecord | null;
   readonly prefetches: PrefetchLedger;
@@ -35,6 +38,7 @@ export class RunRecord {
   constructor(spec: ClusterSpec, workers: readonly Worker[]) {
     const { workload } = spec;
     this.#workload = workload;
+    this.#claims = spec.claims;
     this.turns = new TurnTable((turn) => workload.turns.promptTokens(turn));
     this.causes = spec.attribution ? new CauseRecord(spec, workers) : null;
     this.prefetches = new PrefetchLedger(workload.branches, workers.length);
@@ -140,6 +144,7 @@ export class RunRecord {
       refusals,
       timeouts,
       actions,
+      hints: { refused: 0, clipped: 0, ...this.#claims, dropped: this.droppedHints },
       prefetches: this.prefetches.totals,
     };
   }

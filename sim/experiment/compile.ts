@@ -2,8 +2,10 @@
  * From a checked scenario to a run plan: timing cell, KV capacity and policies of every arm. What the schema cannot know is checked
  * here and reported at the place in the user's file: cells, memory, the blocks of the trace.
  */
+import { BranchTable } from '../../control/blocks.ts';
 import { splitQueue } from '../../control/queue/queue-parameters.ts';
 import { checkProfile } from '../../control/queue/queue-profile.ts';
+import { createRetention } from '../../control/retention/create-retention.ts';
 import { PREFETCH_OFF } from '../../control/retention/prefetch-options.ts';
 import { UserError } from '../../control/user-error.ts';
 import type {
@@ -28,7 +30,7 @@ import { compileSlo } from './slo.ts';
 export interface CompileInput {
   readonly pointId: string;
   readonly base: ScenarioSettings;
-  readonly arms: readonly { readonly name: string; readonly settings: ScenarioSettings }[];
+  readonly arms: readonly { readonly name: string; readonly settings: ScenarioSettings; place(path: string): ProblemPlace }[];
   readonly baseline: string;
   /** Where a path was written, for messages. */
   place(path: string): ProblemPlace;
@@ -86,7 +88,7 @@ export function compilePlan(input: CompileInput, extraExprs: readonly string[] =
 
 function compileArms(input: CompileInput): ArmPlan[] {
   const problems: UserError[] = [];
-  const arms = input.arms.map(({ name, settings }): ArmPlan => {
+  const arms = input.arms.map(({ name, settings, place }): ArmPlan => {
     const { control } = settings;
     const pools = settings.fleet.pools.map((pool) => {
       try {
@@ -97,7 +99,7 @@ function compileArms(input: CompileInput): ArmPlan[] {
         return undefined;
       }
     });
-    problems.push(...queueProblems(control.router, input));
+    problems.push(...queueProblems(control.router, input), ...retentionProblems(control.retention, place));
     return {
       name,
       router: { use: control.router.use, with: control.router.with },
@@ -139,6 +141,22 @@ function queueProblems({ use, with: given }: PolicySettings, input: CompileInput
     if (!(error instanceof UserError)) throw error;
     const place = { ...input.place('control.router.with.queueClasses'), hint: `The router is ${use}` };
     return [new UserError(error.problems.map((problem) => ({ ...problem, ...place })))];
+  }
+}
+
+/** What is wrong with the parameters of a retention preset together, such as a time to keep beyond the longest allowed. */
+function retentionProblems({ use, with: given }: PolicySettings, place: CompileInput['place']): UserError[] {
+  if (use.startsWith('lru@')) return [];
+  try {
+    createRetention(use, given, { branches: new BranchTable(), rankFacts: () => undefined, draw: () => 0 });
+    return [];
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const placed = error.problems.map((problem) => {
+      const path = `control.retention.with.${problem.path?.slice(use.length + 1) ?? ''}`;
+      return { ...problem, ...place(path), path };
+    });
+    return [new UserError(placed)];
   }
 }
 

@@ -80,6 +80,7 @@ export function measuresOf(plan: RunPlan, arm: ArmPlan, run: ClusterRun): RunMea
       active: run.occupancy.referenced / samples,
       claimed: run.occupancy.claimed / samples,
     },
+    hints: run.hints,
     router: { decisions: run.decisions, staleDecisions: run.staleDecisions },
     unloaded: unloadedOf(run),
     objectives: { turn: objectives(plan.slos, 'turn'), session: objectives(plan.slos, 'session') },

@@ -28,7 +28,7 @@ export function planOf(loaded: LoadedScenario, options: PlanOptions): RunPlan {
     {
       pointId: loaded.pointId,
       base: loaded.read,
-      arms: arms.map((a) => ({ name: a.name, settings: a.read })),
+      arms: arms.map((a) => ({ name: a.name, settings: a.read, place: (path) => a.locate(path) })),
       baseline,
       place: (path) => loaded.locate(path),
     },

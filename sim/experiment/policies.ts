@@ -6,6 +6,7 @@ import type { BranchTable } from '../../control/blocks.ts';
 import { createPlane, routerNeeds } from '../../control/plane.ts';
 import type { ControlPlane, Effects, RecordLevel } from '../../control/ports.ts';
 import { splitQueue } from '../../control/queue/queue-parameters.ts';
+import type { ClaimTally } from '../../control/retention/claim-tally.ts';
 import { withPrefetch } from '../../control/retention/create-prefetch.ts';
 import { createRetention } from '../../control/retention/create-retention.ts';
 import { PREFETCH_DEPLOYABLE } from '../../control/retention/prefetch-options.ts';
@@ -54,20 +55,22 @@ export function policyFacts({ router, retention, admission, prefetch }: PolicySe
   };
 }
 
-/** A plane for one run. `seed` is that of ties and draws. */
+/** A plane for one run. `seed` is that of ties and draws; `claims` is counted into. */
 export function buildPlane(
   { router, retention, admission, prefetch }: PolicySet,
   seed: number,
   recordLevel: RecordLevel,
   branches: BranchTable,
   effects: Effects,
+  claims?: ClaimTally,
 ): ControlPlane {
   const split = splitQueue(router.with);
   return createPlane({
     branches,
     router: { preset: router.use, params: split.router },
     queue: split.queue,
-    retention: (env) => {
+    retention: (plain) => {
+      const env = claims === undefined ? plain : { ...plain, claims };
       const policy = retention.use.startsWith('lru@') ? null : createRetention(retention.use, retention.with, env);
       return withPrefetch(policy, prefetch, env);
     },

@@ -110,6 +110,7 @@ export function clusterSpec(
   const facts = policyFacts(arm);
   const routerSeed = fnv1a32(`${plan.seed}/${replication}/router`);
   const offset = new Map<string, number>();
+  const claims = { refused: 0, clipped: 0 };
   let rank = 0;
   for (const pool of arm.pools) {
     offset.set(pool.name, rank);
@@ -128,13 +129,14 @@ export function clusterSpec(
     })),
     createPlane: (branches, effects) =>
       decisions === null
-        ? buildPlane(arm, routerSeed, 'off', branches, effects)
+        ? buildPlane(arm, routerSeed, 'off', branches, effects, claims)
         : recordPlane(
-            (inner, table) => buildPlane(arm, routerSeed, 'compact', table, inner),
+            (inner, table) => buildPlane(arm, routerSeed, 'compact', table, inner, claims),
             effects,
             branches,
             (line) => decisions.push(line),
           ),
+    claims,
     feedsIndex: facts.feedsIndex,
     countsBlocks: facts.countsBlocks,
     feedsReports: facts.feedsReports,

@@ -178,6 +178,29 @@ const ROUTER_ROWS: readonly Row[] = [
   ['router.decisions', 'count', 'none', 'count', 'placements decided'],
   ['router.staleMiss', '1', 'lower', 'proportion', 'placements whose believed match exceeded the true match at arrival'],
 ];
+const HINT_ROWS: readonly Row[] = [
+  [
+    'hints.dropped',
+    'count',
+    'none',
+    'count',
+    'fields of hints of requests that could not be used: unknown, of another type, out of range; over the whole run',
+  ],
+  [
+    'claims.refused',
+    'count',
+    'none',
+    'count',
+    'claims that the control plane did not send: no budget, tenant at its share, no tier; over the whole run',
+  ],
+  [
+    'claims.clipped',
+    'count',
+    'none',
+    'count',
+    'claims and levels sent for less than was asked: fewer blocks, shorter, lower; over the whole run',
+  ],
+];
 const COST_ROWS: readonly Row[] = [
   ['fleet.gpuHours', 'h', 'lower', 'ratio', 'workers x GPUs x provisioned time over the window, idle included'],
   ['cost.usdPerHour', 'USD/h', 'lower', 'ratio', 'GPUs x price + host GiB x price'],
@@ -221,6 +244,7 @@ export const METRICS: readonly MetricDefinition[] = [
   ...rows('counter', POOL_TAGS, LINK_ROWS),
   ...rows('derived', POOL_TAGS, LINK_SHARES),
   ...rows('counter', ARM_TAGS, ROUTER_ROWS),
+  ...rows('counter', ARM_TAGS, HINT_ROWS),
   ...rows('counter', TURN_TAGS, [
     ['turns.rejected', 'count', 'lower', 'count', 'turns refused by the gateway or an engine'],
     ['turns.timedOut', 'count', 'lower', 'count', 'turns that ended by time-out'],

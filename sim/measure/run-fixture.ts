@@ -127,6 +127,7 @@ export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
     },
     causes,
     occupancy: { hbm: 0.8, host: 0.4, active: 0.32, claimed: 0.24 },
+    hints: { dropped: 7, refused: 3, clipped: 2 },
     router: { decisions: 4, staleDecisions: 1 },
     unloaded: { turnMs: Float64Array.of(2000, 1000, 1000, 1000), sessionMs: Float64Array.of(3000, 1000, 1000) },
     objectives: { turn: [{ metric: 'turn.ttft', op: '<', bound: 0.8 }], session: [] },

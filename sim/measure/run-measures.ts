@@ -25,6 +25,8 @@ export interface RunMeasures {
   readonly causes?: TurnCauses;
   /** Time-weighted used / capacity by tier. */
   readonly occupancy?: Readonly<Partial<Record<'hbm' | 'host' | 'disk' | 'remote' | 'active' | 'claimed', number>>>;
+  /** Hint fields that could not be used, and claims that the control plane refused or clipped, over the whole run. */
+  readonly hints?: { readonly dropped: number; readonly refused: number; readonly clipped: number };
   readonly router: { readonly decisions: number; readonly staleDecisions: number };
   /** Duration of a turn, and of a session's critical path, alone on an idle fleet, ms; NaN = unknown. */
   readonly unloaded?: { readonly turnMs: Float64Array; readonly sessionMs: Float64Array };
