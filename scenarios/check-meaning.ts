@@ -81,6 +81,7 @@ class MeaningCheck {
       this.#parallel(at);
       this.#batch(at);
       this.#hostWrite(at);
+      this.#lowerTiers(at);
       this.#timer(at);
     }
     if (workers > MAX_WORKERS) this.#range(['fleet', 'pools'], `got ${workers} workers in all pools, expected at most ${MAX_WORKERS}`);
@@ -144,6 +145,17 @@ class MeaningCheck {
     if (write === 'lazy' && ranker !== 'lru') {
       const message = `got lazy with ranker ${String(ranker)}, expected ranker lru`;
       this.#refuse('E_UNSUPPORTED', [...settings, 'hostWrite'], message, 'hostWrite: writeBack runs with every ranker');
+    }
+  }
+
+  /** What lies below the host tier is staged through host memory and filled from it. */
+  #lowerTiers(at: readonly PathStep[]): void {
+    const size = (tier: string): number | undefined => this.#number('size', [...at, 'tiers', tier, 'size']);
+    if (size('host') !== 0) return;
+    for (const tier of ['disk', 'remote']) {
+      if ((size(tier) ?? 0) === 0) continue;
+      const message = 'got a tier below a host tier of 0B, expected a host tier';
+      this.#refuse('E_REQUIRED', [...at, 'tiers', tier, 'size'], message, 'Set tiers.host.size, for example 64GiB');
     }
   }
 

@@ -20,6 +20,7 @@ import type {
   ControlSettings,
   EngineSettings,
   FaultSettings,
+  LowerTierSettings,
   PauseChangeSettings,
   PolicySettings,
   PoolSettings,
@@ -190,7 +191,22 @@ function poolSettings(pool: Loose, context: ConvertContext): PoolSettings {
         writeBytesPerMs: scalar('bandwidth', host.write),
         duplexBytesPerMs: scalar('bandwidth', host.duplex),
       },
+      ...given(pool['tiers'], 'disk', 'disk', lowerTierSettings),
+      ...given(pool['tiers'], 'remote', 'remote', lowerTierSettings),
     },
+  };
+}
+
+function lowerTierSettings(tier: unknown): LowerTierSettings {
+  const set = tier as Loose;
+  const bandwidth = (value: unknown) => scalar('bandwidth', value);
+  return {
+    ...given(set, 'size', 'sizeBytes', (value) => scalar('size', value)),
+    ...given(set, 'read', 'readBytesPerMs', bandwidth),
+    ...given(set, 'write', 'writeBytesPerMs', bandwidth),
+    ...given(set, 'total', 'totalBytesPerMs', bandwidth),
+    ...given(set, 'latency', 'latencyMs', ms),
+    ...given(set, 'fill'),
   };
 }
 

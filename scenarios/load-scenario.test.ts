@@ -284,7 +284,6 @@ describe('error texts', () => {
       ['weka-dev@1}', 'weka-dev@1, entryCache: warm}', 'workload.trace.entryCache'],
       ['workers: 2', 'workers: 2\n      dataParallel: 2', 'fleet.pools[0].dataParallel'],
       ['workers: 2', 'workers: 2\n      role: prefill', 'fleet.pools[0].role'],
-      ['workers: 2', 'workers: 2\n      tiers: {disk: {size: 1TB}}', 'fleet.pools[0].tiers.disk'],
       ['engine: vllm@1', 'engine: sglang@1', 'fleet.pools[0].engine.use'],
       ['engine: vllm@1', 'engine: vllm@1\n  faults: [{at: 1m, kind: dropEvents, pool: main, worker: 0}]', 'fleet.faults[0].kind'],
       ['engine: vllm@1', 'engine: vllm@1\ncontrol: {router: {plugin: x.mjs}}', 'control.router.plugin'],

@@ -26,7 +26,7 @@ export const METRIC_NAMES: readonly string[] = [
   'kv.pinWaste',
   ...each('kv.prefetch', ['bytes', 'precision', 'waste', 'lateness']),
   ...each('kv.evictions', ['capacity', 'ttl', 'drop']),
-  ...each('link.bytes', ['h2d', 'd2h']),
+  ...each('link.bytes', ['h2d', 'd2h', 'diskRead', 'diskWrite', 'remoteRead', 'remoteWrite']),
   ...each('link.utilization', ['h2d', 'd2h']),
   ...each('router', ['decisions', 'staleMiss']),
   'hints.dropped',

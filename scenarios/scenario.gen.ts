@@ -665,46 +665,58 @@ export interface Scenario {
           duplex?: string;
         };
         /**
-         * Local disk.
+         * Local disk of each worker, below its host tier.
          */
         disk?: {
           /**
-           * Capacity.
+           * Capacity per worker; 0B = no such tier.
            */
           size?: string;
           /**
-           * Read rate.
+           * Read rate of one worker.
            */
           read?: string;
           /**
-           * Write rate.
+           * Write rate of one worker.
            */
           write?: string;
           /**
-           * Per operation.
+           * Added to every read and write.
            */
           latency?: string | number;
+          /**
+           * When a block is copied to it: when it leaves the tier above (writeBack), or when it can be read there (writeThrough).
+           */
+          fill?: 'writeBack' | 'writeThrough';
         };
         /**
-         * Shared remote store.
+         * Store that the workers of the pool share, below their disks or host tiers.
          */
         remote?: {
           /**
-           * Capacity.
+           * Capacity of the store; 0B = no such tier.
            */
           size?: string;
           /**
-           * Read rate.
+           * Store to worker, per GPU.
            */
           read?: string;
           /**
-           * Write rate.
+           * Worker to store, per GPU.
            */
           write?: string;
           /**
-           * Per operation.
+           * All workers of the pool together, both ways.
+           */
+          total?: string;
+          /**
+           * Added to every read and write.
            */
           latency?: string | number;
+          /**
+           * When a block is copied to it: when it leaves the tier above (writeBack), or when it can be read there (writeThrough).
+           */
+          fill?: 'writeBack' | 'writeThrough';
         };
       };
     }[];

@@ -173,6 +173,15 @@ export interface TimerSettings {
   };
 }
 
+/** A tier below the host tier as written; absent fields have the defaults of the hardware data. */
+export interface LowerTierSettings {
+  readonly sizeBytes?: number;
+  readonly readBytesPerMs?: number;
+  readonly writeBytesPerMs?: number;
+  readonly latencyMs?: number;
+  readonly fill?: 'writeBack' | 'writeThrough';
+}
+
 export interface PoolSettings {
   readonly name: string;
   /** Preset as written, and its facts. */
@@ -195,6 +204,9 @@ export interface PoolSettings {
       readonly writeBytesPerMs: number;
       readonly duplexBytesPerMs: number;
     };
+    /** Absent = none. */
+    readonly disk?: LowerTierSettings;
+    readonly remote?: LowerTierSettings & { readonly totalBytesPerMs?: number };
   };
 }
 

@@ -107,6 +107,8 @@ export interface OccupancySums {
   cached: number;
   claimed: number;
   host: number;
+  disk: number;
+  remote: number;
   waiting: number;
   /** Samples at which no worker had evicted anything are not excluded. */
   livePlays: number;

@@ -55,7 +55,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   readonly #calendar: Calendar;
   readonly #workers: Worker[];
   readonly #pools: (LinkPool | null)[];
-  readonly #nodeOf: Int32Array;
+  readonly #poolsOf: readonly (readonly number[])[];
   readonly #plane: ControlPlane;
   readonly #loop: AgentLoop;
   readonly #lines: DelayLine[];
@@ -89,7 +89,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     );
     this.#workers = machines.workers;
     this.#pools = machines.pools;
-    this.#nodeOf = Int32Array.from(spec.fleet.workers, (w) => w.node);
+    this.#poolsOf = machines.poolsOf;
     this.#lineSlot = count + this.#pools.length;
     this.#lines = [4, 4, 4, 4, 4, 5, ...delays.map(() => EVENT_CLASS.submit)].map((c) => new DelayLine(c));
     this.#calendar = new Calendar(this.#lineSlot + this.#lines.length, spec.tieSeed);
@@ -172,7 +172,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
       const worker = this.#workers[slot]!;
       worker.advance(this.#nowMs, eventClass);
       // The schedule() that follows the end of a step is the next effect if nothing else is due now.
-      const follows = worker.nextMs === this.#nowMs && this.#pools[this.#nodeOf[slot]!] == null && this.#calendar.isAlone(slot);
+      const follows = worker.nextMs === this.#nowMs && this.#poolsOf[slot]!.length === 0 && this.#calendar.isAlone(slot);
       if (follows && eventClass === EVENT_CLASS.stepEnd) worker.advance(this.#nowMs, EVENT_CLASS.schedule);
       this.#touch(slot);
     } else if (slot < this.#lineSlot) {
@@ -232,9 +232,9 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     const worker = this.#workers[rank]!;
     this.#calendar.setSlot(rank, worker.nextMs, worker.nextClass);
     this.#late.set(rank, worker.lateBranch);
-    const node = this.#nodeOf[rank]!;
-    const pool = this.#pools[node];
-    if (pool != null) this.#calendar.setSlot(this.#workers.length + node, pool.nextMs, EVENT_CLASS.transfer);
+    for (const place of this.#poolsOf[rank]!) {
+      this.#calendar.setSlot(this.#workers.length + place, this.#pools[place]!.nextMs, EVENT_CLASS.transfer);
+    }
   }
 
   #transferDone(transfer: number, worker: number, tMs: number): void {
@@ -461,9 +461,9 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   }
 
   /** WorkerSink. */
-  restoring(id: number, tMs: number): void {
+  restoring(id: number, tMs: number, _tokens: number, diskTokens: number, remoteTokens: number): void {
     this.#progressAt = this.#calendar.yielded;
-    this.#record.turns.restoring(this.#attempts.row(id), tMs);
+    this.#record.turns.restoring(this.#attempts.row(id), tMs, diskTokens, remoteTokens);
   }
 
   /** WorkerSink. */

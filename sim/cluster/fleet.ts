@@ -3,11 +3,25 @@
  * Source: engine specification 4.4, 12; experiments specification 1.4 (fleet.*).
  */
 import type { RankFacts } from '../../control/ports.ts';
+import type { LowerTier } from '../engine/lower-tiers.ts';
 import type { StepObserver } from '../engine/step-observer.ts';
 import type { StepTimer } from '../engine/step-timer.ts';
 import type { EngineConfig } from '../engine/worker.ts';
 import type { OnLook } from './occupancy.ts';
 import type { ServiceLog } from './service-log.ts';
+
+/** A tier below the host tier. A disk belongs to one worker, a remote store to all workers of a pool. */
+export interface LowerTierSpec {
+  readonly tier: LowerTier;
+  readonly blocks: number;
+  readonly write: 'writeBack' | 'writeThrough';
+  readonly latencyMs: number;
+  /** One way; of the disk, or of each GPU's way to the store. */
+  readonly readBytesPerMs: number;
+  readonly writeBytesPerMs: number;
+  /** Of the store: all workers together, both ways. */
+  readonly totalBytesPerMs: number;
+}
 
 /** One worker to build. */
 export interface WorkerSpec {
@@ -16,6 +30,8 @@ export interface WorkerSpec {
   readonly pool: string;
   readonly node: number;
   readonly config: EngineConfig;
+  /** Tiers below the host tier, fastest first; absent = none. */
+  readonly lower?: readonly LowerTierSpec[];
   readonly facts: RankFacts;
   /** Steps one at a time (the oracle) or jumps from change to change. */
   readonly stepMode: 'jump' | 'reference';

@@ -20,7 +20,7 @@ export function nextLookMs(nowMs: number, nextEventMs: number): number {
 
 /** All zero. */
 export function emptyOccupancy(): OccupancySums {
-  return { samples: 0, referenced: 0, cached: 0, claimed: 0, host: 0, waiting: 0, livePlays: 0 };
+  return { samples: 0, referenced: 0, cached: 0, claimed: 0, host: 0, disk: 0, remote: 0, waiting: 0, livePlays: 0 };
 }
 
 /** Sums of samples. A look stands for all ticks since the one before, because nothing happened in between. */
@@ -60,6 +60,8 @@ export class OccupancySampler {
     o.cached += (weight * v.kvCachedBlocks) / v.kvUsableBlocks;
     o.claimed += (weight * v.kvClaimedBlocks) / v.kvUsableBlocks;
     o.host += v.hostBlocks === 0 ? 0 : (weight * v.hostUsedBlocks) / v.hostBlocks;
+    o.disk += v.diskBlocks === 0 ? 0 : (weight * v.diskUsedBlocks) / v.diskBlocks;
+    o.remote += v.remoteBlocks === 0 ? 0 : (weight * v.remoteUsedBlocks) / v.remoteBlocks;
     o.waiting += weight * v.waiting;
   }
 

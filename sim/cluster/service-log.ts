@@ -77,7 +77,7 @@ export class ServiceLog {
         this.#admitted(index, id, tMs, hbmTokens + hostTokens, first);
         inner.admitted(id, tMs, queryTokens, hbmTokens, hostTokens, first);
       },
-      restoring: (id, tMs, tokens) => inner.restoring(id, tMs, tokens),
+      restoring: (id, tMs, tokens, disk, remote) => inner.restoring(id, tMs, tokens, disk, remote),
       firstToken: (id, tMs) => {
         this.#add(SERVED.firstToken, index, id, tMs, 0, -1);
         inner.firstToken(id, tMs);

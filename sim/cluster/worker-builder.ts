@@ -6,14 +6,17 @@ import { createLinkPool, type LinkPool } from '../engine/links.ts';
 import { createReferenceWorker } from '../engine/reference/reference-worker.ts';
 import type { Worker, WorkerSink } from '../engine/worker.ts';
 import type { FleetSpec } from './fleet.ts';
+import { LowerMachines } from './lower-machines.ts';
 
-/** Machines of a run. `pools[node]` is null where no worker of the node uses a lower tier. */
+/** Machines of a run. `pools[node]` is null where no worker of the node uses a lower tier; those of disks and stores follow. */
 export interface Machines {
   readonly workers: Worker[];
   readonly pools: (LinkPool | null)[];
+  /** Places of the pools that a worker uses, by rank. */
+  readonly poolsOf: readonly (readonly number[])[];
 }
 
-/** `lazyEventsMs`: see WorkerParts.lazyEvents. `onDone` learns of every completed transfer; the worker index is the rank. */
+/** `lazyEventsMs`: see WorkerParts.lazyEvents. `onDone` learns of every completed transfer by the id that the worker of this rank knows. */
 export function buildMachines(
   fleet: FleetSpec,
   branches: BranchTable,
@@ -21,14 +24,18 @@ export function buildMachines(
   lazyEventsMs: number | undefined,
   onDone: (transfer: number, worker: number, tMs: number) => void,
 ): Machines {
-  const pools = fleet.nodes.map((node, n) => {
+  const pools: (LinkPool | null)[] = fleet.nodes.map((node, n) => {
     const used = fleet.workers.some((w) => w.node === n && w.config.hostBlocks > 0);
     return used ? createLinkPool({ ...node, onDone }) : null;
   });
   const lazy = lazyEventsMs === undefined ? {} : { lazyEvents: lazyEventsMs };
   const memory = new EngineMemory();
+  const depths = new LowerMachines(pools, onDone);
   const { observer } = fleet;
+  const poolsOf: number[][] = [];
   const workers = fleet.workers.map((spec, index) => {
+    const lower = depths.of(spec, index);
+    poolsOf[index] = [...(pools[spec.node] === null ? [] : [spec.node]), ...lower.map((one) => pools.indexOf(one.links))];
     const heard = fleet.log === undefined ? sink : fleet.log.sink(index, sink);
     const parts = {
       index,
@@ -37,6 +44,7 @@ export function buildMachines(
       timer: spec.createTimer(),
       links: pools[spec.node] ?? null,
       sink: observer === undefined ? heard : observer.sink(index, heard),
+      ...(lower.length === 0 ? {} : { lower }),
       ...lazy,
       ...(observer === undefined ? {} : { observer }),
     };
@@ -44,5 +52,5 @@ export function buildMachines(
     fleet.log?.listen(worker);
     return worker;
   });
-  return { workers, pools };
+  return { workers, pools, poolsOf };
 }

@@ -11,6 +11,10 @@ export function emptyLoadView(): LoadView {
     kvUsableBlocks: 0,
     hostUsedBlocks: 0,
     hostBlocks: 0,
+    diskUsedBlocks: 0,
+    diskBlocks: 0,
+    remoteUsedBlocks: 0,
+    remoteBlocks: 0,
     stepEndsMs: 0,
   };
 }

@@ -5,8 +5,10 @@
 import { BranchTable } from '../../control/blocks.ts';
 import { type ActionOutcome, KV_STORED, type KvAction, type KvEventBatch } from '../../control/ports.ts';
 import { EVENT_CLASS } from '../kernel/event-class.ts';
+import { BlockStore } from './block-store.ts';
 import { emptyLoadView } from './empty-load-view.ts';
 import { createLinkPool, type LinkPool, type LinkPoolOptions } from './links.ts';
+import { type LowerTierParts, lowerTransfer } from './lower-tiers.ts';
 import type { Regime, RunSegments, StepBatch, StepTimer } from './step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts, WorkerSink } from './worker.ts';
 
@@ -162,8 +164,8 @@ export class RecordingSink implements WorkerSink {
     this.calls.push({ what: 'admitted', tMs, facts: [id, queryTokens, hitHbmTokens, hitHostTokens, first] });
   }
 
-  restoring(id: number, tMs: number, tokens: number): void {
-    this.calls.push({ what: 'restoring', tMs, facts: [id, tokens] });
+  restoring(id: number, tMs: number, tokens: number, disk: number, remote: number): void {
+    this.calls.push({ what: 'restoring', tMs, facts: [id, tokens, ...(disk + remote > 0 ? [disk, remote] : [])] });
   }
 
   firstToken(id: number, tMs: number): void {
@@ -245,6 +247,24 @@ export interface Observation {
   readonly chains: readonly (readonly [number, number])[];
 }
 
+/** A tier below the host tier of a scene, with links of its own. */
+export interface LowerTierOptions extends Pick<LowerTierParts, 'tier' | 'write' | 'latencyMs'> {
+  readonly blocks: number;
+  /** Each way. */
+  readonly bytesPerMs: number;
+}
+
+/** Builds such a tier for one worker; `onDone` hears of its transfers by the ids that the worker knows. */
+export function lowerTier(
+  { tier, write, latencyMs, blocks, bytesPerMs }: LowerTierOptions,
+  onDone: (transfer: number, tMs: number) => void,
+): LowerTierParts {
+  const free = Number.POSITIVE_INFINITY;
+  const rates = { h2dBytesPerMs: bytesPerMs, d2hBytesPerMs: bytesPerMs, duplexBytesPerMs: free, dramBytesPerMs: free };
+  const links = createLinkPool({ gpus: 1, ...rates, onDone: (id, _link, tMs) => onDone(lowerTransfer(tier, id), tMs) });
+  return { tier, store: new BlockStore(blocks), links, link: 0, copies: 1, write, latencyMs, readBytesPerMs: bytesPerMs };
+}
+
 /** A worker's world and what happens to it. */
 export interface Scene {
   readonly config: EngineConfig;
@@ -252,6 +272,8 @@ export interface Scene {
   readonly timer: StepTimer;
   /** Null = no links; a host tier needs them. */
   readonly links: Omit<LinkPoolOptions, 'onDone'> | null;
+  /** Tiers below the host tier; absent = none. */
+  readonly lower?: readonly LowerTierOptions[];
   readonly inputs: readonly WorkerInput[];
   /** Calls worker.check(deep) after every effect. */
   readonly checks?: 'cheap' | 'deep';
@@ -277,7 +299,10 @@ export function play(createWorker: (parts: WorkerParts) => Worker, scene: Scene)
     scene.links === null
       ? null
       : createLinkPool({ ...scene.links, onDone: (transfer, _index, tMs) => worker!.transferDone(transfer, tMs) });
-  worker = createWorker({ index: 0, config: scene.config, branches: scene.branches, timer: scene.timer, links, sink });
+  const lower = (scene.lower ?? []).map((one) => lowerTier(one, (transfer, tMs) => worker!.transferDone(transfer, tMs)));
+  const pools = [...(links === null ? [] : [links]), ...lower.map((one) => one.links)];
+  const { config, branches, timer } = scene;
+  worker = createWorker({ index: 0, config, branches, timer, links, sink, ...(lower.length === 0 ? {} : { lower }) });
   const inputs = scene.inputs
     .map((input, order) => ({ input, order, eventClass: classOf(input.kind) }))
     .sort((a, b) => a.input.tMs - b.input.tMs || a.eventClass - b.eventClass || a.order - b.order);
@@ -287,7 +312,7 @@ export function play(createWorker: (parts: WorkerParts) => Worker, scene: Scene)
   for (let entries = 0; entries < MAX_ENTRIES; entries++) {
     const next = inputs[at];
     const inputMs = next?.input.tMs ?? Number.POSITIVE_INFINITY;
-    const linksMs = links?.nextMs ?? Number.POSITIVE_INFINITY;
+    const linksMs = pools.reduce((least, pool) => Math.min(least, pool.nextMs), Number.POSITIVE_INFINITY);
     const timeMs = Math.min(inputMs, linksMs, worker.nextMs);
     if (timeMs === Number.POSITIVE_INFINITY) {
       worker.advance(endMs, EVENT_CLASS.observe);
@@ -299,7 +324,7 @@ export function play(createWorker: (parts: WorkerParts) => Worker, scene: Scene)
     const linksClass = linksMs === timeMs ? EVENT_CLASS.transfer : Number.POSITIVE_INFINITY;
     const workerClass = worker.nextMs === timeMs ? worker.nextClass : Number.POSITIVE_INFINITY;
     if (workerClass <= linksClass && workerClass <= inputClass) worker.advance(timeMs, workerClass);
-    else if (linksClass <= inputClass) links!.advance(timeMs);
+    else if (linksClass <= inputClass) pools.find((pool) => pool.nextMs === timeMs)!.advance(timeMs);
     else {
       at++;
       const seen = give(worker, next!.input);

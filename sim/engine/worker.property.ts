@@ -12,6 +12,7 @@ import {
   type BlockRemovals,
   engineConfig,
   type KvGroup,
+  type LowerTierOptions,
   type Observation,
   play,
   type SinkCall,
@@ -35,6 +36,8 @@ export interface CaseFlavour {
   readonly dyadic?: boolean;
   /** Default lru. */
   readonly ranker?: Ranker;
+  /** Disk, remote store or both below the host tier. A missing field means no. */
+  readonly lower?: boolean;
 }
 
 /** One workload. Plain data; the branch table is never changed by a worker. */
@@ -44,6 +47,7 @@ export interface WorkerCase {
   readonly branches: BranchTable;
   readonly timer: AffineTimerOptions;
   readonly links: Omit<LinkPoolOptions, 'onDone'> | null;
+  readonly lower?: readonly LowerTierOptions[];
   readonly inputs: readonly WorkerInput[];
 }
 
@@ -65,9 +69,17 @@ export function randomCase(seed: number, flavour: CaseFlavour = {}): WorkerCase 
 
 /** Plays a case on an engine. `checks` runs the invariants after every effect. */
 export function recordWorker(createWorker: (parts: WorkerParts) => Worker, workload: WorkerCase, checks?: 'cheap' | 'deep'): WorkerLog {
-  const { config, branches, links, inputs } = workload;
+  const { config, branches, links, lower, inputs } = workload;
   const timer = new AffineTimer(workload.timer);
-  const scene = { config, branches, timer, links, inputs, ...(checks === undefined ? {} : { checks }) };
+  const scene = {
+    config,
+    branches,
+    timer,
+    links,
+    inputs,
+    ...(lower === undefined ? {} : { lower }),
+    ...(checks === undefined ? {} : { checks }),
+  };
   const { sink, counters, observations } = play(createWorker, scene);
   return {
     calls: sink.calls,
@@ -203,6 +215,7 @@ class CaseMaker {
   make(): WorkerCase {
     const timer = this.#timer();
     this.#config = this.#makeConfig();
+    if (this.#flavour.lower === true) this.#config = this.#shallowHost(this.#config);
     const count = this.#integer(1, 20);
     this.#spanMs = count * (this.#chance(0.5) ? 2 : 12) * (timer.baseMs || 1);
     this.#makeRequests(count);
@@ -216,7 +229,8 @@ class CaseMaker {
     // After every claim: an engine that sleeps through expiries nobody can see must have counted them here.
     this.#inputs.push({ tMs: 8 * this.#spanMs, kind: 'probe', chains });
     const links = this.#config.hostBlocks > 0 ? this.#links() : null;
-    return { seed: this.#seed, config: this.#config, branches: this.#branches, timer, links, inputs: this.#inputs };
+    const lower = this.#flavour.lower === true && links !== null ? { lower: this.#lower(links.h2dBytesPerMs) } : {};
+    return { seed: this.#seed, config: this.#config, branches: this.#branches, timer, links, ...lower, inputs: this.#inputs };
   }
 
   #timer(): AffineTimerOptions {
@@ -236,7 +250,7 @@ class CaseMaker {
   #makeConfig(): EngineConfig {
     const blockTokens = this.#integer(1, 16);
     const budget = this.#pick([blockTokens, 8, 16, 32, 64, 256]);
-    const host = this.#flavour.host !== false && this.#chance(0.45);
+    const host = this.#flavour.host !== false && (this.#chance(0.45) || this.#flavour.lower === true);
     const blocks = this.#integer(4, host && this.#chance(0.7) ? 24 : 64);
     return engineConfig({
       blockTokens,
@@ -287,6 +301,29 @@ class CaseMaker {
   #isAsynchronous(): boolean {
     const { asyncDepth2 } = this.#flavour;
     return asyncDepth2 ?? this.#chance(0.2);
+  }
+
+  /** A host tier that soon sends blocks further down, where they are mostly worth reading. */
+  #shallowHost(config: EngineConfig): EngineConfig {
+    return {
+      ...config,
+      hostBlocks: this.#integer(1, 10),
+      storeThreshold: 1,
+      onboard: this.#pick(['always', 'always', 'cheaper', { thresholdTokens: config.blockTokens }] as const),
+      prefillMsPerToken: this.#pick([0, 1, 10]),
+      prefillMsPerPair: this.#pick([0, 0.1]),
+    };
+  }
+
+  #lower(hostRate: number): LowerTierOptions[] {
+    const tier = (which: 2 | 3): LowerTierOptions => ({
+      tier: which,
+      blocks: this.#integer(1, 100),
+      write: this.#pick(['writeBack', 'writeThrough'] as const),
+      latencyMs: this.#pick([0, 0, 0.25]),
+      bytesPerMs: hostRate * this.#pick([0.25, 2, 32]),
+    });
+    return this.#pick([[tier(2)], [tier(3)], [tier(2), tier(3)]]);
   }
 
   #links(): Omit<LinkPoolOptions, 'onDone'> {

@@ -91,6 +91,7 @@
 import type { BranchId, BranchTable } from '../../control/blocks.ts';
 import type { ActionOutcome, KvAction, KvEventBatch, Tier } from '../../control/ports.ts';
 import type { LinkPool } from './links.ts';
+import type { LowerTierParts } from './lower-tiers.ts';
 import type { StepObserver } from './step-observer.ts';
 import type { Regime, StepTimer } from './step-timer.ts';
 
@@ -187,8 +188,8 @@ export interface WorkerSink {
   matched(id: number, tMs: number, hbmBlocks: number, hostBlocks: number): void;
   /** A successful admission. `first` is false for a re-admission after preemption. Hits in tokens. */
   admitted(id: number, tMs: number, queryTokens: number, hitHbmTokens: number, hitHostTokens: number, first: boolean): void;
-  /** A restore from a lower tier began (tMs) for a request that waits for it. */
-  restoring(id: number, tMs: number, tokens: number): void;
+  /** A restore from lower tiers began (tMs) for a request that waits for it; `tokens` in all, those of disk and remote store among them. */
+  restoring(id: number, tMs: number, tokens: number, diskTokens: number, remoteTokens: number): void;
   firstToken(id: number, tMs: number): void;
   /** `weight` sequences saw `count` gaps of firstMs, firstMs + incrementMs, … between consecutive tokens. */
   tokenGaps(firstMs: number, incrementMs: number, count: number, weight: number): void;
@@ -223,6 +224,11 @@ export interface LoadView {
   /** Host slots in use, readable or being written. */
   hostUsedBlocks: number;
   hostBlocks: number;
+  /** The same of disk and remote store; the latter counts what others put there. */
+  diskUsedBlocks: number;
+  diskBlocks: number;
+  remoteUsedBlocks: number;
+  remoteBlocks: number;
   /** End of the step in flight; Infinity if none. */
   stepEndsMs: number;
 }
@@ -276,6 +282,13 @@ export interface WorkerCounters {
   /** Bytes of completed transfers, all GPUs of the worker together. */
   hostReadBytes: number;
   hostWriteBytes: number;
+  diskReadBytes: number;
+  diskWriteBytes: number;
+  remoteReadBytes: number;
+  remoteWriteBytes: number;
+  /** Readable copies that went for others, of disk and remote store. */
+  diskEvictedBlocks: number;
+  remoteEvictedBlocks: number;
   /** Blocks. */
   claimsBroken: number;
   claimsExpired: number;
@@ -314,10 +327,10 @@ export interface Worker {
   /** Contiguous continuation in the host tier after `fromBlocks`. */
   hostBlocks(branch: BranchId, depthBlocks: number, fromBlocks: number): number;
   /**
-   * Marks which own blocks [from, to) of a branch a tier (0 = HBM, 1 = host) holds readable copies of: `out[at + x - from] = value`.
+   * Marks which own blocks [from, to) of a branch a tier holds readable copies of: `out[at + x - from] = value`.
    * Cost O(segments of the branch).
    */
-  markHeld(tier: 0 | 1, branch: BranchId, from: number, to: number, out: Uint8Array, at: number, value: number): void;
+  markHeld(tier: Tier, branch: BranchId, from: number, to: number, out: Uint8Array, at: number, value: number): void;
   /** Stops taking work; requests finish, what is left at the deadline (class 3) ends `handback` / `drained` in id order. */
   drain(tMs: number, deadlineMs: number): void;
   /** Every request ends `lost` / `crash` in id order; both tiers, claims, queued events and own transfers vanish. */
@@ -326,7 +339,7 @@ export interface Worker {
   restart(tMs: number): void;
   /** Step time factor >= 1 from now on; the remaining part of a step in flight stretches by new/old. Links keep their speed. */
   setSlowdown(factor: number, tMs: number): void;
-  /** The owner of the link pool passes on every completion of a transfer this worker started (class transfer). */
+  /** The owner of the link pools passes on every completion of a transfer this worker started (class transfer); see lowerTransfer. */
   transferDone(transfer: number, tMs: number): void;
   /**
    * Why requests wait though no step, transfer or own effect is left that could let them go on: `restore-wedge` (restored requests hold
@@ -344,6 +357,8 @@ export interface WorkerParts {
   readonly branches: BranchTable;
   readonly timer: StepTimer;
   readonly links: LinkPool | null;
+  /** Tiers below host memory, fastest first; absent or empty = none. They need a host tier. */
+  readonly lower?: readonly LowerTierParts[];
   readonly sink: WorkerSink;
   /**
    * Removed blocks of one branch may be published late, and those that are at least this old (ms) in one batch: for an owner who

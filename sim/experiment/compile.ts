@@ -23,6 +23,7 @@ import { findModel, weightBytes } from '../hardware/models.ts';
 import { AISIMULATE_TIMES } from '../hardware/polynomial-timer.ts';
 import { type Arrivals, WORKLOAD_DEFAULTS, type WorkloadOptions } from '../workload/workload-options.ts';
 import { poolPrefillCost } from './fleet-plan.ts';
+import { lowerPlan } from './lower-plan.ts';
 import type { ArmPlan, PoolPlan, RunPlan, SourcePlan, TimerPlan } from './run-plan.ts';
 import { compileSlo } from './slo.ts';
 
@@ -285,6 +286,7 @@ export function compilePool(settings: ScenarioSettings, pool: PoolSettings, inpu
     hostReadBytesPerMs: pool.tiers.host.readBytesPerMs,
     hostWriteBytesPerMs: pool.tiers.host.writeBytesPerMs,
     hostDuplexBytesPerMs: pool.tiers.host.duplexBytesPerMs,
+    ...lowerPlan(pool.tiers, capacity.blockBytesPerGpu * gpus),
     blockBytes: capacity.blockBytesPerGpu,
     usdPerGpuHour: settings.cost.usdPerGpuHour ?? pool.priceUsdPerGpuHour,
     tdpW: gpu.tdpW,

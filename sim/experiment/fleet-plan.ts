@@ -45,6 +45,7 @@ function workerOf(pool: PoolPlan, index: number, node: number): WorkerSpec {
     pool: pool.name,
     node,
     config: pool.config,
+    ...(pool.disk === undefined && pool.remote === undefined ? {} : { lower: [pool.disk, pool.remote].filter((one) => one !== undefined) }),
     facts: factsOf(pool),
     stepMode: pool.stepMode,
     createTimer: () => timerOf(pool),

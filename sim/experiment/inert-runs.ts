@@ -23,6 +23,16 @@ export function unexercised(loaded: LoadedScenario, plan: RunPlan, conducted: Co
       plan.arms.some((a) => a.retention.with['ttl'] !== undefined) && all((f) => f.actionsSent) === 0,
       'no claim was ever made',
     ],
+    [
+      /^fleet\.pools\.[^.]+\.tiers\.disk\.size$/,
+      plan.arms.some((a) => a.pools.some((p) => p.disk !== undefined)) && all((f) => f.diskWriteBytes) === 0,
+      'no disk ever received a block',
+    ],
+    [
+      /^fleet\.pools\.[^.]+\.tiers\.remote\.size$/,
+      plan.arms.some((a) => a.pools.some((p) => p.remote !== undefined)) && all((f) => f.remoteWriteBytes) === 0,
+      'the remote store never received a block',
+    ],
     [/^control\.prefetch\./, plan.arms.some((a) => a.prefetch) && all((f) => f.prefetchedBlocks) === 0, 'nothing was ever brought up'],
   ];
   return loaded.explicitLeaves().flatMap((leaf) => {

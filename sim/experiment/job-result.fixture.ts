@@ -99,6 +99,8 @@ export function handResult(
       hbmExpiredBlocks: 0,
       hostStoredBlocks: 0,
       hostReadBytes: 0,
+      diskWriteBytes: 0,
+      remoteWriteBytes: 0,
       actionsSent: 0,
       actionsAccepted: 0,
       prefetchedBlocks: 0,

@@ -47,6 +47,8 @@ export interface JobFacts {
   readonly hbmExpiredBlocks: number;
   readonly hostStoredBlocks: number;
   readonly hostReadBytes: number;
+  readonly diskWriteBytes: number;
+  readonly remoteWriteBytes: number;
   readonly actionsSent: number;
   readonly actionsAccepted: number;
   /** Brought up to HBM ahead of their use. */

@@ -77,6 +77,8 @@ export function measuresOf(plan: RunPlan, arm: ArmPlan, run: ClusterRun): RunMea
     occupancy: {
       hbm: run.occupancy.cached / samples,
       host: run.occupancy.host / samples,
+      ...(arm.pools.some((p) => p.disk) ? { disk: run.occupancy.disk / samples } : {}),
+      ...(arm.pools.some((p) => p.remote) ? { remote: run.occupancy.remote / samples } : {}),
       active: run.occupancy.referenced / samples,
       claimed: run.occupancy.claimed / samples,
     },
@@ -152,6 +154,8 @@ function factsOf(plan: RunPlan, run: ClusterRun, wallMs: number): JobFacts {
     hbmExpiredBlocks: sum((c) => c.hbmExpiredBlocks),
     hostStoredBlocks: sum((c) => c.hostStoredBlocks),
     hostReadBytes: sum((c) => c.hostReadBytes),
+    diskWriteBytes: sum((c) => c.diskWriteBytes),
+    remoteWriteBytes: sum((c) => c.remoteWriteBytes),
     actionsSent: run.actions.sent,
     actionsAccepted: run.actions.accepted + run.actions.clipped,
     prefetchedBlocks: run.prefetches.reduce((total, p) => total + p.movedBlocks, 0),

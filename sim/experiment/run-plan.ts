@@ -3,7 +3,7 @@
  * bandwidths bytes per ms. No functions, so that it can be sent to a thread or another machine.
  */
 import type { PrefetchOptions } from '../../control/retention/prefetch-options.ts';
-import type { NetworkSpec } from '../cluster/fleet.ts';
+import type { LowerTierSpec, NetworkSpec } from '../cluster/fleet.ts';
 import type { EngineConfig } from '../engine/worker.ts';
 import type { PhaseTimes } from '../hardware/phase-timer.ts';
 import type { PolynomialTimes } from '../hardware/polynomial-timer.ts';
@@ -41,6 +41,9 @@ export interface PoolPlan {
   readonly hostReadBytesPerMs: number;
   readonly hostWriteBytesPerMs: number;
   readonly hostDuplexBytesPerMs: number;
+  /** Tiers below the host tier; absent = none. */
+  readonly disk?: LowerTierSpec;
+  readonly remote?: LowerTierSpec;
   readonly blockBytes: number;
   readonly usdPerGpuHour: number;
   readonly tdpW: number;

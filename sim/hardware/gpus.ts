@@ -47,6 +47,13 @@ export const HOST_LINK = {
   fragmentBytes: data.links.hostFragmentBytesDefault,
 } as const;
 
+/** NVMe of the fourth generation, and a pool of memory over RDMA. */
+export const LOWER_TIER_DEFAULTS = { disk: rates(data.tiers.nvmeGen4), remote: rates(data.tiers.remotePool) } as const;
+
+function rates({ readGBps, writeGBps, latencyUs }: { readGBps: number; writeGBps: number; latencyUs: number }) {
+  return { readBytesPerMs: readGBps * 1e6, writeBytesPerMs: writeGBps * 1e6, latencyMs: latencyUs / 1000 };
+}
+
 /** Memory defaults of the capacity formula. */
 export const MEMORY_DEFAULTS = {
   /** Activations, graphs, NCCL per GPU; published estimates range from 1.7e9 to 8 GiB, hence the override. */

@@ -36,9 +36,10 @@ const FORMULAS: Readonly<Record<string, Formula>> = {
   'throughput.output': (bound, run) => throughput(bound, run, run.turns.outputTokens),
   'throughput.input': (bound, run) => throughput(bound, run, run.turns.promptTokens),
   'kv.hit.hbm': (bound, run) => hitShare(bound, run, (t) => run.turns.hitHbmTokens[t]!),
-  'kv.hit.host': (bound, run) => hitShare(bound, run, (t) => run.turns.hitHostTokens[t]!),
-  'kv.hit.disk': (bound, run) => hitShare(bound, run, () => 0),
-  'kv.hit.remote': (bound, run) => hitShare(bound, run, () => 0),
+  'kv.hit.host': (bound, run) =>
+    hitShare(bound, run, (t) => run.turns.hitHostTokens[t]! - deeper(run, t, 'disk') - deeper(run, t, 'remote')),
+  'kv.hit.disk': (bound, run) => hitShare(bound, run, (t) => deeper(run, t, 'disk')),
+  'kv.hit.remote': (bound, run) => hitShare(bound, run, (t) => deeper(run, t, 'remote')),
   'kv.hit.total': (bound, run) => hitShare(bound, run, (t) => run.turns.hitHbmTokens[t]! + run.turns.hitHostTokens[t]!),
   'kv.hit.byTurn': hitByTurn,
   'kv.readWrite': (_, run) => fromSources(run, (s) => ratio(s.hbm + s.host, s.compulsory, 'nothing was written')),
@@ -69,6 +70,10 @@ const FORMULAS: Readonly<Record<string, Formula>> = {
   'kv.evictions.ttl': (bound, run) => counted(bound, run, (c, w) => c.hbmExpiredBlocks * w.blockBytes),
   'link.bytes.h2d': (bound, run) => counted(bound, run, (c) => c.hostReadBytes),
   'link.bytes.d2h': (bound, run) => counted(bound, run, (c) => c.hostWriteBytes),
+  'link.bytes.diskRead': (bound, run) => counted(bound, run, (c) => c.diskReadBytes),
+  'link.bytes.diskWrite': (bound, run) => counted(bound, run, (c) => c.diskWriteBytes),
+  'link.bytes.remoteRead': (bound, run) => counted(bound, run, (c) => c.remoteReadBytes),
+  'link.bytes.remoteWrite': (bound, run) => counted(bound, run, (c) => c.remoteWriteBytes),
   'link.utilization.h2d': (bound, run) =>
     linkShare(
       bound,
@@ -208,6 +213,11 @@ function hitShare(bound: BoundExpression, run: RunMeasures, tokensOf: (turn: num
     n++;
   }
   return ratio(hit, prompt, 'no turn was admitted', n);
+}
+
+/** Tokens that a turn found below the host tier; the column of host hits counts them too. */
+function deeper(run: RunMeasures, turn: number, tier: 'disk' | 'remote'): number {
+  return run.turns.belowHostTokens(turn, tier);
 }
 
 function hitByTurn(bound: BoundExpression, run: RunMeasures): MetricResult {

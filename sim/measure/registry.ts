@@ -169,6 +169,10 @@ const EVICTION_ROWS: readonly Row[] = [
 const LINK_ROWS: readonly Row[] = [
   ['link.bytes.h2d', 'B', 'lower', 'ratio', 'bytes copied from host to GPU'],
   ['link.bytes.d2h', 'B', 'lower', 'ratio', 'bytes copied from GPU to host'],
+  ['link.bytes.diskRead', 'B', 'none', 'ratio', 'bytes read from disks'],
+  ['link.bytes.diskWrite', 'B', 'lower', 'ratio', 'bytes written to disks'],
+  ['link.bytes.remoteRead', 'B', 'none', 'ratio', 'bytes read from remote stores'],
+  ['link.bytes.remoteWrite', 'B', 'lower', 'ratio', 'bytes written to remote stores'],
 ];
 const LINK_SHARES: readonly Row[] = [
   ['link.utilization.h2d', '1', 'none', 'proportion', 'bytes host to GPU / one-way capacity x window'],

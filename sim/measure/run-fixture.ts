@@ -44,7 +44,7 @@ export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
   turns.finished(0, 3000, 101);
   turns.arrived(1, 10_000);
   turns.dispatched(1, 10_000, 1);
-  turns.restoring(1, 10_020);
+  turns.restoring(1, 10_020, 1000, 500);
   turns.admitted(1, 10_100, 0, 3000);
   turns.firstToken(1, 10_500);
   turns.finished(1, 12_500, 11);
@@ -102,6 +102,10 @@ export function fixtureRun(changes: Partial<RunMeasures> = {}): RunMeasures {
           hbmExpiredBlocks: 2,
           hostReadBytes: 300_000,
           hostWriteBytes: 600_000,
+          diskReadBytes: 1000,
+          diskWriteBytes: 2000,
+          remoteReadBytes: 300,
+          remoteWriteBytes: 400,
         },
         i > 0 ? {} : { prefetch: { movedBlocks: 10, usedBlocks: 6, wastedBlocks: 3, usedPrefetches: 2, lateMs: 250 } },
       ),

@@ -299,9 +299,9 @@ export class TurnPartition implements StepObserver {
         this.#admitted(id, tMs, queryTokens, first);
         inner.admitted(id, tMs, queryTokens, hbmTokens, hostTokens, first);
       },
-      restoring: (id, tMs, tokens) => {
+      restoring: (id, tMs, tokens, disk, remote) => {
         this.#restoring(id, tMs);
-        inner.restoring(id, tMs, tokens);
+        inner.restoring(id, tMs, tokens, disk, remote);
       },
       firstToken: (id, tMs) => {
         this.#firstToken(id, tMs);

@@ -60,6 +60,8 @@ export class TurnTable {
   readonly #worker: Pages<Int16Array> = [];
   readonly #status: Pages<Uint8Array> = [];
   readonly #attempts: Pages<Uint8Array> = [];
+  /** Tokens of disk and remote store by row; few turns have any. */
+  readonly #belowHost = new Map<number, readonly [disk: number, remote: number]>();
   /** Columns that were read. */
   readonly #read = new Map<string, Column>();
   /** Row of the i-th turn in the order of ids; null while rows are written. */
@@ -111,12 +113,15 @@ export class TurnTable {
     return isFirst;
   }
 
-  /** A restore began; only the first before the first admission is kept. */
-  restoring(row: number, tMs: number): void {
+  /** A restore began; only the first before the first admission is kept, and what the last one before it reads below the host tier. */
+  restoring(row: number, tMs: number, diskTokens = 0, remoteTokens = 0): void {
     const page = row >> PAGE_BITS;
     const i = row & MASK;
     const times = (this.#restoreMs[page] ??= new Float64Array(PAGE).fill(Number.NaN));
-    if (Number.isNaN(times[i]!) && Number.isNaN(this.#admitMs[page]![i]!)) times[i] = tMs;
+    if (!Number.isNaN(this.#admitMs[page]![i]!)) return;
+    if (Number.isNaN(times[i]!)) times[i] = tMs;
+    if (diskTokens + remoteTokens > 0) this.#belowHost.set(row, [diskTokens, remoteTokens]);
+    else this.#belowHost.delete(row);
   }
 
   /** An admission; later ones (after preemption, or of another attempt) change nothing. */
@@ -186,6 +191,12 @@ export class TurnTable {
   }
 
   // ---- when it is over ------------------------------------------------------------------------------------------------------
+
+  /** Of the tokens that the turn at position `k` found below HBM, those of a tier below the host tier. */
+  belowHostTokens(k: number, tier: 'disk' | 'remote'): number {
+    if (this.#belowHost.size === 0) return 0;
+    return this.#belowHost.get(this.rowOf(k))?.[tier === 'disk' ? 0 : 1] ?? 0;
+  }
 
   /** Row that the turn at position `k` of the columns had while the run went on: what other tables of turns are indexed by. */
   rowOf(k: number): number {

@@ -1,5 +1,6 @@
 /** A fleet of caches for tests of judgements: what each rank holds is said, everything else comes from the real facts. */
 import { BRANCH_PRIVATE, type BranchId, BranchTable } from '../../../control/blocks.ts';
+import type { Tier } from '../../../control/ports.ts';
 import { REMOVAL } from '../../engine/removal.ts';
 import { type CauseRun, TurnCauses } from '../../measure/turn-causes.ts';
 import { PAUSE_KINDS } from '../../workload/workload.ts';
@@ -13,7 +14,7 @@ export const BLOCK = 64;
 const HOUR = 3_600_000;
 
 /** Own blocks [from, to) of a branch in a tier. */
-export type Held = readonly [tier: 0 | 1, branch: BranchId, from: number, to: number];
+export type Held = readonly [tier: Tier, branch: BranchId, from: number, to: number];
 
 export class CacheFleet {
   readonly branches = new BranchTable();
@@ -76,6 +77,8 @@ export class CacheFleet {
       removals,
       states,
       workers,
+      ownBelow: [1, 2],
+      below: [1, 2, 3],
       ...(twins === undefined ? {} : { twins }),
       ...(declines === undefined ? {} : { declines }),
     });

@@ -8,6 +8,7 @@
  * Content is known up to some block and no further, because a block names its whole prefix. Source: retention specification 13.
  */
 import { type BranchId, type BranchTable, MAX_PATH } from '../../../control/blocks.ts';
+import type { Tier } from '../../../control/ports.ts';
 import { REMOVAL } from '../../engine/removal.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
 import { ATTRIBUTION_HORIZON_MS, CAUSE_FLAG, type Cause, causeCode } from '../../measure/causes.ts';
@@ -20,7 +21,7 @@ import type { SessionStates } from './session-states.ts';
 /** What is asked of a worker: see Worker. */
 export interface Holder {
   advance(tMs: number, eventClass: number): void;
-  markHeld(tier: 0 | 1, branch: BranchId, from: number, to: number, out: Uint8Array, at: number, value: number): void;
+  markHeld(tier: Tier, branch: BranchId, from: number, to: number, out: Uint8Array, at: number, value: number): void;
 }
 
 /** A request that is about to be admitted for the first time. Depths in blocks. */
@@ -56,6 +57,9 @@ export interface CauseFacts {
   readonly removals: RemovalLedger;
   readonly states: SessionStates;
   readonly workers: readonly Holder[];
+  /** Tiers below HBM, fastest first: those of a worker alone, and all that it can read. */
+  readonly ownBelow: readonly Tier[];
+  readonly below: readonly Tier[];
   /** The host tier of a rank refuses blocks of too little use. Absent = none does. */
   readonly declines?: (rank: number, branch: BranchId, offset: number) => boolean;
   /** Absent = prompts are not salted by tenant. */
@@ -93,11 +97,10 @@ const CODE_BY_REASON = Array.from({ length: 16 }, (_, reason) => {
   return cause === undefined ? -1 : causeCode(cause);
 });
 
-/** Where a missed block is: nowhere, finished on another worker, being computed, here in HBM, here in host memory. */
+/** Where a missed block is: nowhere, finished on another worker, being computed, here in a tier (HERE + tier, the fastest). */
 const ELSEWHERE = 1;
 const COMPUTING = 2;
-const HERE_HBM = 3;
-const HERE_HOST = 4;
+const HERE = 3;
 
 /** Judges matches. Owns no facts but scratch columns. */
 export class Attribution {
@@ -212,7 +215,7 @@ export class Attribution {
 
   /** Finds out where own blocks [low, high) of a branch are; the first of them stands at `at` of the scratch column. */
   #locate(branch: BranchId, low: number, high: number, at: number, rank: number, tMs: number): void {
-    const { known, computing, workers } = this.#facts;
+    const { known, computing, workers, below } = this.#facts;
     const where = this.#where;
     for (let e = computing.first(branch); e > 0; e = computing.next(e)) {
       const a = Math.max(low, computing.done(e));
@@ -230,20 +233,20 @@ export class Attribution {
         this.#ask(w, branch, low, high, at, tMs);
       }
     }
-    workers[rank]!.markHeld(1, branch, low, high, where, at, HERE_HOST);
-    workers[rank]!.markHeld(0, branch, low, high, where, at, HERE_HBM);
+    for (let i = below.length - 1; i >= 0; i--) workers[rank]!.markHeld(below[i]!, branch, low, high, where, at, HERE + below[i]!);
+    workers[rank]!.markHeld(0, branch, low, high, where, at, HERE);
   }
 
   /** Marks what another worker holds and has finished. */
   #ask(rank: number, branch: BranchId, low: number, high: number, at: number, tMs: number): void {
-    const { computing, workers } = this.#facts;
+    const { computing, workers, ownBelow } = this.#facts;
     const worker = workers[rank]!;
     this.work.asked++;
     // A worker that jumps shows the steps up to now only when it is advanced.
     worker.advance(tMs, EVENT_CLASS.stepEnd);
     if (computing.first(branch) === 0) {
       worker.markHeld(0, branch, low, high, this.#where, at, ELSEWHERE);
-      worker.markHeld(1, branch, low, high, this.#where, at, ELSEWHERE);
+      for (const tier of ownBelow) worker.markHeld(tier, branch, low, high, this.#where, at, ELSEWHERE);
       return;
     }
     const held = this.#scratch;
@@ -256,7 +259,7 @@ export class Attribution {
       const b = Math.min(high, computing.to(e));
       if (a < b) held.fill(0, a - low, b - low);
     }
-    worker.markHeld(1, branch, low, high, held, 0, ELSEWHERE);
+    for (const tier of ownBelow) worker.markHeld(tier, branch, low, high, held, 0, ELSEWHERE);
     for (let i = 0; i < count; i++) if (held[i] !== 0) this.#where[at + i] = ELSEWHERE;
   }
 
@@ -270,8 +273,8 @@ export class Attribution {
       let end = x + 1;
       while (end < high && where[end + shift] === place) end++;
       const tokens = (end - x) * blockTokens;
-      if (place === HERE_HBM || place === HERE_HOST) {
-        const tier = place === HERE_HBM ? 0 : 1;
+      if (place >= HERE) {
+        const tier = place - HERE;
         // In front of everything else that is missed: the engine could have taken it from there, and did not.
         if (this.#firstCause < 0 || this.#firstCause === CODE.declined) this.#add(CODE.declined, tokens, 0, tier, out);
         else out.add(this.#firstCause, tokens, CAUSE_FLAG.shadowed, tier);

@@ -4,7 +4,7 @@
  */
 import { BRANCH_SESSION, type BranchId } from '../../../control/blocks.ts';
 import { RankLists } from '../../../control/index/rank-lists.ts';
-import { KV_STORED, type KvEventBatch } from '../../../control/ports.ts';
+import { KV_STORED, type KvEventBatch, TIER, type Tier } from '../../../control/ports.ts';
 import { SourceTally, type TokenSources } from '../../measure/token-sources.ts';
 import { TurnCauses } from '../../measure/turn-causes.ts';
 import { TURN_CLASSES, type Workload } from '../../workload/workload.ts';
@@ -66,6 +66,7 @@ export class CauseRecord {
       states: this.#states,
       workers,
       ...(this.#unsalted === undefined ? {} : { twins: this.#unsalted }),
+      ...lowerTiers(spec),
       declines: (rank, branch, offset) => this.#choosy[rank] === 1 && offset >= this.#taken.get(branch, rank),
     });
   }
@@ -218,6 +219,13 @@ export class CauseRecord {
     this.#turns.next(m, turn, attempts.leaf(id), m.promptTokens + turns.outputTokens(turn));
     return m;
   }
+}
+
+/** Tiers below HBM that some worker has: its own, and with those that it shares. */
+function lowerTiers({ fleet }: ClusterSpec): { readonly ownBelow: readonly Tier[]; readonly below: readonly Tier[] } {
+  const has = (tier: Tier): boolean => fleet.workers.some((w) => w.lower?.some((one) => one.tier === tier) === true);
+  const ownBelow: readonly Tier[] = has(TIER.disk) ? [TIER.host, TIER.disk] : [TIER.host];
+  return { ownBelow, below: has(TIER.remote) ? [...ownBelow, TIER.remote] : ownBelow };
 }
 
 function widenedBytes(column: Uint8Array<ArrayBuffer>, needed: number): Uint8Array<ArrayBuffer> {

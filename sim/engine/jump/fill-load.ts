@@ -1,3 +1,4 @@
+import { viewLowerTiers } from '../view-lower-tiers.ts';
 import type { EngineConfig, LoadView } from '../worker.ts';
 import type { HostTraffic } from './host-traffic.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -13,4 +14,5 @@ export function fillLoad(view: LoadView, scheduler: Scheduler, host: HostTraffic
   view.kvUsableBlocks = pool.usable;
   view.hostUsedBlocks = host === null ? 0 : host.tier.filled;
   view.hostBlocks = config.hostBlocks;
+  viewLowerTiers(view, host?.lower);
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BranchTable } from '../../../control/blocks.ts';
 import { KV_STORED } from '../../../control/ports.ts';
-import { chainKeys } from '../reference/chain-keys.ts';
+import { chainKeys } from '../chain-keys.ts';
 import { HostTier } from '../reference/host-tier.ts';
 import { engineConfig, RecordingSink } from '../worker-fixtures.ts';
 import { createWriteFilter } from '../write-filter.ts';

@@ -9,6 +9,7 @@
  * Source: engine specification 4.3, 4.5.
  */
 import type { BranchTable } from '../../../control/blocks.ts';
+import type { LowerTiers } from '../lower-tiers.ts';
 import { REMOVAL } from '../removal.ts';
 import type { WorkerCounters } from '../worker.ts';
 import type { WriteFilter } from '../write-filter.ts';
@@ -32,6 +33,9 @@ export class HostPool extends SegmentColumns {
   /** After an offer: a segment near its end, and the first one that it writes (NONE = it writes nothing). */
   hint = NONE;
   written = NONE;
+  /** What lies below; hears of readable copies that come and go. Null = nothing. */
+  lower: LowerTiers | null = null;
+  private readyBlocks = new Uint8Array(256);
   private isForced = false;
   /** Time of the offer in hand. */
   private nowMs = 0;
@@ -75,6 +79,19 @@ export class HostPool extends SegmentColumns {
   /** Readable blocks in a row from block `from` of the chain (leaf, depth) on. No side effect but `unread`. */
   continuation(leaf: number, depth: number, from: number): number {
     return this.readable(this.branches.path(leaf, depth, pathBranch, pathLimit), from);
+  }
+
+  /** 1 for each block of the chain (leaf, depth) that can be read; valid until the next call. */
+  readyColumn(leaf: number, depth: number): Uint8Array {
+    if (this.readyBlocks.length < depth) this.readyBlocks = new Uint8Array(2 * depth);
+    this.readyBlocks.fill(0, 0, depth);
+    const entries = this.branches.path(leaf, depth, pathBranch, pathLimit);
+    let start = 0;
+    for (let i = 0; i < entries; i++) {
+      this.markHeld(pathBranch[i]!, 0, pathLimit[i]!, this.readyBlocks, start, 1);
+      start += pathLimit[i]!;
+    }
+    return this.readyBlocks;
   }
 
   private readable(entries: number, first: number): number {
@@ -401,19 +418,24 @@ export class HostPool extends SegmentColumns {
       this.remove(s);
       this.unlink(this.chains, s);
       this.dispose(s);
-      this.outbox.removed(1, branch, from, to, REMOVAL.capacity);
+      this.tellRemoved(branch, from, to);
       return to - from;
     }
     this.listed[ORDINARY]! -= n;
     this.seq[s >> 1]! += n;
     if (this.up[s] === 0) {
       this.to[s] = to - n;
-      this.outbox.removed(1, branch, to - n, to, REMOVAL.capacity);
+      this.tellRemoved(branch, to - n, to);
     } else {
       this.from[s] = from + n;
-      this.outbox.removed(1, branch, from, from + n, REMOVAL.capacity);
+      this.tellRemoved(branch, from, from + n);
     }
     return n;
+  }
+
+  private tellRemoved(branch: number, from: number, to: number): void {
+    this.outbox.removed(1, branch, from, to, REMOVAL.capacity);
+    if (this.lower !== null) for (let x = from; x < to; x++) this.lower.leftHost(branch * OFFSETS + x);
   }
 
   /** Tells that all readable content is gone. Cost O(segments). */
@@ -448,6 +470,7 @@ export class HostPool extends SegmentColumns {
         blocks += this.to[s]! - this.from[s]!;
         this.mark[s] = 0;
         this.outbox.stored(1, branch, this.from[s]!, this.to[s]!);
+        if (this.lower !== null) for (let x = this.from[s]!; x < this.to[s]!; x++) this.lower.enteredHost(branch * OFFSETS + x);
         s = this.mergeAround(s);
       }
       s = this.next[s]!;

@@ -9,8 +9,10 @@
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
 import { outcomeOf, prefetchOutcome } from '../action-outcome.ts';
+import { chainKeys } from '../chain-keys.ts';
 import { horizonBlocks, lowWaterBlocks, writesLazily } from '../lazy-write.ts';
 import { D2H, H2D, type LinkPool } from '../links.ts';
+import { blocksOf, type LowerTiers, type Stretch } from '../lower-tiers.ts';
 import { releaseReason } from '../removal.ts';
 import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
 import { createWriteFilter } from '../write-filter.ts';
@@ -41,6 +43,13 @@ export const PROMOTED = 3;
 /** Share of the usable blocks that a prefetch leaves free and unclaimed. */
 const PREFETCH_FLOOR = 0.1;
 
+/** Parts of a load and the transfers that bring them up. */
+interface Legs {
+  readonly row: readonly Stretch[];
+  readonly keys: readonly number[];
+  readonly transfers: Set<number>;
+}
+
 export interface HostTrafficParts {
   readonly index: number;
   readonly config: EngineConfig;
@@ -52,10 +61,13 @@ export interface HostTrafficParts {
   readonly pool: HbmPool;
   readonly slots: RequestSlots;
   readonly store: SegmentStore;
+  readonly lower: LowerTiers | null;
 }
 
 export class HostTraffic {
   readonly tier: HostPool;
+  /** What lies below the host tier; null = nothing, and a load is one range of it. */
+  readonly lower: LowerTiers | null;
   /** Transfers under way. */
   inFlight = 0;
   /** The last schedule() copied victims, evicted or to come. */
@@ -81,6 +93,12 @@ export class HostTraffic {
   private readonly outcomes: (ActionOutcome | null)[] = [];
   private readonly spare: number[] = [];
   private jobCount = 0;
+  /** Of loads with parts below: their parts, and the transfers of them that are under way. */
+  private readonly legs = new Map<number, Legs>();
+  /** Load by transfer below the host tier. */
+  private readonly lowerJobs = new Map<number, number>();
+  private knownLeaf = NONE;
+  private knownKeys: readonly number[] = [];
   private readonly prefetches: number[] = [];
   private readonly demotions: number[] = [];
 
@@ -90,6 +108,8 @@ export class HostTraffic {
     this.isLazy = writesLazily(config);
     const filter = createWriteFilter(config);
     this.tier = new HostPool(parts.branches, config.hostBlocks, config.storeThreshold, parts.outbox, parts.counters, parts.store, filter);
+    this.lower = parts.lower;
+    if (this.lower !== null) this.tier.lower = this.lower;
     parts.pool.below = this.tier;
     parts.pool.tellsBelow = filter !== null;
   }
@@ -98,18 +118,61 @@ export class HostTraffic {
   find(s: number, length: number, hit: number, tMs: number): number {
     const { config, slots } = this.parts;
     if (config.onboard === 'never') return 0;
-    const count = this.tier.find(slots.leaf[s]!, Math.floor(length / config.blockTokens), hit);
+    const depth = Math.floor(length / config.blockTokens);
+    const count = this.tier.find(slots.leaf[s]!, depth, hit);
+    if (this.lower !== null) return this.findBelow(this.lower, slots.leaf[s]!, depth, hit, tMs);
     if (count === 0 || !this.isWorthLoading(hit, count, tMs)) return 0;
     return this.tier.unread < count || this.loads >= config.maxSeqs ? PENDING_BELOW : count;
+  }
+
+  /** The same where more tiers lie below. */
+  private findBelow(lower: LowerTiers, leaf: number, depth: number, hit: number, tMs: number): number {
+    const keys = this.keysOf(leaf, depth);
+    const row = lower.worthLoading(this.rowOf(lower, leaf, keys, hit), (blocks) => this.hostMs(blocks, tMs), tMs);
+    const count = blocksOf(row);
+    if (count === 0) return 0;
+    const isBusy = this.unreadOf(lower, row, keys, leaf, hit) < count;
+    return isBusy || this.loads >= this.parts.config.maxSeqs ? PENDING_BELOW : count;
+  }
+
+  /** Keys of a chain; a request that waits asks for the same ones at each step. */
+  private keysOf(leaf: number, depth: number): readonly number[] {
+    if (this.knownLeaf !== leaf || this.knownKeys.length !== depth) {
+      this.knownKeys = chainKeys(this.parts.branches, leaf, depth);
+      this.knownLeaf = leaf;
+    }
+    return this.knownKeys;
+  }
+
+  private rowOf(lower: LowerTiers, leaf: number, keys: readonly number[], from: number): Stretch[] {
+    const inHost = this.tier.readyColumn(leaf, keys.length);
+    return lower.row(keys, from, (at) => inHost[at] === 1);
+  }
+
+  /** Blocks of a row in front of the first that a load is bringing up already. */
+  private unreadOf(lower: LowerTiers, row: readonly Stretch[], keys: readonly number[], leaf: number, from: number): number {
+    for (const { tier, from: first, blocks } of row) {
+      const end = first + blocks;
+      let unread = first;
+      while (unread < end && !lower.loading.has(keys[unread]!)) unread++;
+      if (tier === 1) {
+        this.tier.continuation(leaf, end, first);
+        unread = Math.min(unread, first + this.tier.unread);
+      }
+      if (unread < end) return unread - from;
+    }
+    return blocksOf(row);
   }
 
   /** Starts the load of blocks [from, from + count), whose destinations the request holds. */
   load(s: number, from: number, count: number, tMs: number): void {
     const { sink, slots, config } = this.parts;
-    this.startLoad(LOAD, s, slots.leaf[s]!, from, count, tMs);
+    const job = this.startLoad(LOAD, s, slots.leaf[s]!, from, count, tMs);
     this.loads++;
     slots.loaded[s] = LOADING;
-    sink.restoring(slots.id[s]!, tMs, count * config.blockTokens);
+    const row = this.legs.get(job)?.row ?? [];
+    const { blockTokens } = config;
+    sink.restoring(slots.id[s]!, tMs, count * blockTokens, blocksOf(row, 2) * blockTokens, blocksOf(row, 3) * blockTokens);
   }
 
   /** Offers the full computed blocks of a request that were not offered yet. Returns false if there was no room. */
@@ -127,6 +190,7 @@ export class HostTraffic {
     const job = this.newJob();
     const taken = this.tier.offer(slots.leaf[s]!, offered, full, job, tMs, slots.hostHint[s]!);
     slots.hostHint[s] = this.tier.hint;
+    this.lower?.flush(tMs);
     if (taken > 0) {
       this.startJob(job, STORE, s, slots.leaf[s]!, offered, full - offered, D2H, taken, tMs);
       this.written[job] = this.tier.written;
@@ -169,6 +233,7 @@ export class HostTraffic {
 
   /** Starts the transfer of `taken` blocks, those of `ranges` that got a slot, which nobody holds for it. */
   private storeUnheld(job: number, taken: number, ranges: readonly number[], tMs: number): void {
+    this.lower?.flush(tMs);
     if (taken === 0) {
       this.spare.push(job);
       return;
@@ -204,9 +269,11 @@ export class HostTraffic {
 
   /** Completion of a transfer. Returns its kind; the request concerned is in `doneSlot`. Unknown (cancelled) ones do nothing. */
   done(transfer: number, tMs: number): number {
-    const job = this.jobs.get(transfer);
     this.doneSlot = NONE;
+    if (transfer < 0 && !this.lower!.done(transfer, tMs)) return STORE;
+    const job = transfer < 0 ? (this.lowerJobs.get(transfer) ?? NONE) : this.jobs.get(transfer);
     if (job === NONE) return FREE;
+    if (!this.isComplete(job, transfer)) return FREE;
     const { config, counters, slots } = this.parts;
     const kind = this.kind[job]!;
     const leaf = this.leaf[job]!;
@@ -219,10 +286,11 @@ export class HostTraffic {
       const written = kind === VICTIMS ? this.victimsReady(job) : this.tier.ready(leaf, first, last, job, this.written[job]);
       counters.hostWriteBytes += written * blockBytes;
       counters.hostStoredBlocks += written;
+      this.lower?.flush(tMs);
       if (kind === STORE) slots.stores[s]!--;
       else if (kind === DEMOTE) this.finishDemotion(job, tMs);
     } else {
-      this.tier.pin(leaf, first, last, -1);
+      this.endRead(job);
       counters.hostReadBytes += (last - first) * blockBytes;
       if (kind === LOAD) {
         this.loads--;
@@ -246,7 +314,7 @@ export class HostTraffic {
     if (resident >= toBlocks) return { result: 'accepted', appliedBlocks: requestedBlocks, requestedBlocks };
     const from = Math.max(resident, fromBlocks);
     this.tier.find(branch, toBlocks, from);
-    const count = this.tier.unread;
+    const count = this.unreadFrom(branch, toBlocks, from);
     if (count === 0) return { result: 'missing', appliedBlocks: 0, requestedBlocks };
     if (pool.free - idlePrefix - pool.dear - count < PREFETCH_FLOOR * pool.usable) {
       return { result: 'rejected', reason: 'progress', appliedBlocks: 0, requestedBlocks };
@@ -273,6 +341,7 @@ export class HostTraffic {
     if (row === 0) return outcome;
     const job = this.newJob();
     const taken = this.tier.offer(branch, fromBlocks, fromBlocks + row, job, tMs, NONE, true);
+    this.lower?.flush(tMs);
     if (taken <= 0) this.spare.push(job);
     if (taken < 0) return { ...outcome, result: 'rejected', reason: 'budget', appliedBlocks: 0 };
     pool.demote(branch, fromBlocks, fromBlocks + row, releaseReason(action.why));
@@ -298,7 +367,8 @@ export class HostTraffic {
     if (this.prefetches.length === 0) return false;
     for (const job of this.prefetches) {
       this.parts.links.cancel(this.transfer[job]!, tMs);
-      this.tier.pin(this.leaf[job]!, this.first[job]!, this.first[job]! + this.blocks[job]!, -1);
+      for (const transfer of this.legs.get(job)?.transfers ?? []) if (transfer < 0) this.lower!.cancel(transfer, tMs);
+      this.endRead(job);
       this.parts.pool.release(this.leaf[job]!, 0, this.blocks[job]!, 0);
       this.releasePrefix(job);
       this.settleRejected(job, 'progress', tMs);
@@ -341,22 +411,77 @@ export class HostTraffic {
 
   /** onboard policy; retention specification 9.3. */
   private isWorthLoading(hit: number, count: number, tMs: number): boolean {
-    const { config, links, index } = this.parts;
+    const { config } = this.parts;
     const { onboard, blockTokens } = config;
     if (onboard === 'always') return true;
     const tokens = count * blockTokens;
     if (typeof onboard === 'object') return tokens >= onboard.thresholdTokens;
     const prefix = hit * blockTokens;
     const recomputeMs = config.prefillMsPerToken * tokens + config.prefillMsPerPair * tokens * (prefix + tokens / 2);
-    const bytes = count * config.blockBytesPerGpu;
-    return links.estimateMs(index, H2D, bytes, count * config.fragmentsPerBlock, config.fragmentSubmitMs, tMs) < recomputeMs;
+    return this.hostMs(count, tMs) < recomputeMs;
+  }
+
+  /** Time of a copy from host memory to HBM that would start now. */
+  private hostMs(blocks: number, tMs: number): number {
+    const { config, links, index } = this.parts;
+    const bytes = blocks * config.blockBytesPerGpu;
+    return links.estimateMs(index, H2D, bytes, blocks * config.fragmentsPerBlock, config.fragmentSubmitMs, tMs);
   }
 
   private startLoad(kind: number, s: number, leaf: number, first: number, count: number, tMs: number): number {
-    this.tier.pin(leaf, first, first + count, 1);
     const job = this.newJob();
     this.startJob(job, kind, s, leaf, first, count, H2D, count, tMs);
+    if (this.lower === null) this.tier.pin(leaf, first, first + count, 1);
+    else this.startLegs(this.lower, job, tMs);
     return job;
+  }
+
+  /** Blocks that a load could read in a row from a block on, up to the first that another one is bringing up. */
+  private unreadFrom(branch: number, depth: number, from: number): number {
+    const { lower } = this;
+    if (lower === null) return this.tier.unread;
+    const keys = this.keysOf(branch, depth);
+    return this.unreadOf(lower, this.rowOf(lower, branch, keys, from), keys, branch, from);
+  }
+
+  /** Starts the reads below the host tier beside the copy to HBM of a job. */
+  private startLegs(lower: LowerTiers, job: number, tMs: number): void {
+    const leaf = this.leaf[job]!;
+    const first = this.first[job]!;
+    const keys = this.keysOf(leaf, first + this.blocks[job]!);
+    const row = this.rowOf(lower, leaf, keys, first);
+    this.pinHost(leaf, row, 1);
+    const loaded = keys.slice(first);
+    for (const key of loaded) lower.loading.add(key);
+    const transfers = new Set([this.transfer[job]!, ...lower.read(keys, row, tMs)]);
+    for (const transfer of transfers) if (transfer < 0) this.lowerJobs.set(transfer, job);
+    this.legs.set(job, { row, keys: loaded, transfers });
+  }
+
+  /** Whether the last transfer of a job is done now. */
+  private isComplete(job: number, transfer: number): boolean {
+    const legs = this.legs.get(job);
+    if (legs === undefined) return true;
+    legs.transfers.delete(transfer);
+    this.lowerJobs.delete(transfer);
+    return legs.transfers.size === 0;
+  }
+
+  /** A load reads no longer. */
+  private endRead(job: number): void {
+    const legs = this.legs.get(job);
+    if (legs === undefined) {
+      this.tier.pin(this.leaf[job]!, this.first[job]!, this.first[job]! + this.blocks[job]!, -1);
+      return;
+    }
+    this.pinHost(this.leaf[job]!, legs.row, -1);
+    for (const key of legs.keys) this.lower!.loading.delete(key);
+    for (const transfer of legs.transfers) this.lowerJobs.delete(transfer);
+    this.legs.delete(job);
+  }
+
+  private pinHost(leaf: number, row: readonly Stretch[], change: 1 | -1): void {
+    for (const { tier, from, blocks } of row) if (tier === 1) this.tier.pin(leaf, from, from + blocks, change);
   }
 
   private startJob(

@@ -27,6 +27,8 @@ describe.each([
   it('under many marks of all sorts', () => expectEqual({ manyClaims: true, aborts: false }));
   it('with a host tier, restores, stores and prefetches', () => expectEqual({ lifecycle: false }));
   it('through crashes, drains and slow-downs', () => expectEqual({}));
+  it('with disk and remote store below the host tier', () => expectEqual({ lower: true, lifecycle: false }));
+  it('with them, marks of all sorts and crashes', () => expectEqual({ lower: true, manyClaims: true }));
 });
 
 describe.each(RANKERS)('victims by %s', (ranker) => {

@@ -10,38 +10,36 @@
  * Source: engine specification 6; worker port.
  */
 import type { BranchId } from '../../../control/blocks.ts';
-import { KV_CLEARED, type KvAction } from '../../../control/ports.ts';
+import { KV_CLEARED, type KvAction, type Tier } from '../../../control/ports.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
 import { leavesTier } from '../action-outcome.ts';
+import { createLowerTiers, type LowerTiers } from '../lower-tiers.ts';
 import { REMOVAL } from '../removal.ts';
 import { createStepBatch, type Regime } from '../step-timer.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts } from '../worker.ts';
 import { zeroCounters } from '../zero-counters.ts';
 import { BY_SEQS, NOT_BLOCKED } from './blocked.ts';
+import { checkWorker } from './check-worker.ts';
 import { createPool } from './create-pool.ts';
 import { DecodeRun } from './decode-run.ts';
 import { endAll } from './end-all.ts';
 import { EngineMemory } from './engine-memory.ts';
 import { fillBatch } from './fill-batch.ts';
 import { fillLoad } from './fill-load.ts';
+import { fillSlot } from './fill-slot.ts';
 import type { HbmPool } from './hbm-pool.ts';
 import { HostTraffic, STORE } from './host-traffic.ts';
 import { IntMap } from './int-map.ts';
 import { executeCommand } from './kv-commands.ts';
-import { KvOutbox } from './kv-outbox.ts';
+import { KvOutbox, outboxEvents } from './kv-outbox.ts';
+import { IDLE, PENDING, RUN, STEP } from './phases.ts';
 import { refusalOf } from './refusal.ts';
-import { PREFILL_ONLY, RUNNING } from './request-slots.ts';
+import { RUNNING } from './request-slots.ts';
 import { lateBoundary, nextBoundary, runHorizon } from './run-horizon.ts';
 import { Scheduler, type SchedulerParts } from './scheduler.ts';
 import { NONE } from './segment-columns.ts';
 import { StepCompletion } from './step-completion.ts';
 import { StepLedger } from './step-ledger.ts';
-
-/** Phases. */
-export const IDLE = 0;
-export const PENDING = 1;
-export const STEP = 2;
-export const RUN = 3;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -61,6 +59,7 @@ export class JumpWorker implements Worker {
   protected readonly ids = new IntMap(5);
   protected readonly ledger: StepLedger;
   protected readonly outbox: KvOutbox;
+  private readonly lower: LowerTiers | null;
   /** Age from which publications may be merged, ms; Infinity = never, and none is late. */
   protected readonly lazyEvents: number;
   // Gone and made anew with a crash.
@@ -97,6 +96,7 @@ export class JumpWorker implements Worker {
     this.ledger = new StepLedger(this.counters, parts.sink);
     this.outbox = new KvOutbox(parts.branches, parts.index, parts.sink, parts.lazyEvents !== undefined);
     this.outbox.clock = (n) => this.run.endMs(this.bulkFrom + this.scheduler.bulk.stepOf(n));
+    this.lower = createLowerTiers(parts, this.counters, outboxEvents(this.outbox));
     this.pool = this.newPool();
     this.scheduler = this.newScheduler();
     this.host = this.newHost();
@@ -106,23 +106,14 @@ export class JumpWorker implements Worker {
   submit(request: EngineRequest, tMs: number): void {
     this.advance(tMs, EVENT_CLASS.submit);
     const { config, scheduler } = this;
-    const { slots } = scheduler;
     if (this.ids.get(request.id) !== NONE) throw new Error(`worker ${this.index}: request ${request.id} was submitted before`);
     const refusal = refusalOf(request, config, this.state);
     if (refusal !== null) {
       this.parts.sink.ended(request.id, tMs, refusal.status, 0, refusal.reason);
       return;
     }
-    const s = slots.alloc(this.index, request.session);
-    const room = config.maxModelLen - request.promptTokens;
-    const wanted = Math.max(request.outputTokens, 1);
-    slots.id[s] = request.id;
-    slots.leaf[s] = request.leaf;
-    slots.prompt[s] = request.promptTokens;
-    slots.limit[s] = Math.min(wanted, room);
-    slots.ending[s] = request.outputTokens <= 0 ? PREFILL_ONLY : wanted > room ? 2 : request.stopsEarly ? 1 : 0;
-    slots.unforeseen[s] = request.stopsEarly && wanted < room ? 1 : 0;
-    slots.setRank(s, Number.isNaN(request.priority) ? 0 : request.priority, request.arrivalMs);
+    const s = scheduler.slots.alloc(this.index, request.session);
+    fillSlot(scheduler.slots, s, request, config.maxModelLen);
     this.ids.set(request.id, s);
     scheduler.enqueue(s);
     if (this.phase === RUN) this.arriveInRun(tMs);
@@ -258,17 +249,13 @@ export class JumpWorker implements Worker {
     return this.host === null || fromBlocks >= depthBlocks ? 0 : this.host.tier.continuation(branch, depthBlocks, fromBlocks);
   }
 
-  markHeld(tier: 0 | 1, branch: BranchId, from: number, to: number, out: Uint8Array, at: number, value: number): void {
-    (tier === 0 ? this.pool : this.host?.tier)?.markHeld(branch, from, to, out, at, value);
+  markHeld(tier: Tier, branch: BranchId, from: number, to: number, out: Uint8Array, at: number, value: number): void {
+    if (tier > 1) this.lower?.markHeld(tier, branch, from, to, out, at, value);
+    else (tier === 0 ? this.pool : this.host?.tier)?.markHeld(branch, from, to, out, at, value);
   }
 
   check(deep: boolean): void {
-    const { scheduler, pool } = this;
-    if (scheduler.requests !== this.ids.size) throw new Error(`E4: ${scheduler.requests} in queues, ${this.ids.size} alive`);
-    if (scheduler.running.count > this.config.maxSeqs) throw new Error(`E7: ${scheduler.running.count} running`);
-    if (pool.free < 0 || pool.hashless < 0 || pool.free > pool.usable) throw new Error(`E1: ${pool.free} free of ${pool.usable}`);
-    if (deep) pool.check();
-    if (deep) this.host?.tier.check();
+    checkWorker(this.scheduler, this.pool, this.host, this.ids.size, deep);
   }
 
   /** Bytes of block structures, HBM and host. */
@@ -314,7 +301,19 @@ export class JumpWorker implements Worker {
     if (config.hostBlocks <= 0 || !config.prefixCaching) return null;
     const { counters, outbox, pool, scheduler } = this;
     const { segments: store } = this.memory;
-    const host = new HostTraffic({ index, config, branches, links: links!, sink, counters, outbox, pool, slots: scheduler.slots, store });
+    const host = new HostTraffic({
+      index,
+      config,
+      branches,
+      links: links!,
+      sink,
+      counters,
+      outbox,
+      pool,
+      slots: scheduler.slots,
+      store,
+      lower: this.lower,
+    });
     scheduler.host = host;
     return host;
   }
@@ -527,6 +526,7 @@ export class JumpWorker implements Worker {
     endAll(ids, scheduler, this.outstanding, tMs, status, reason, this.parts.sink);
     this.pool.loseAll(REMOVAL.lost);
     this.host?.tier.loseAll(REMOVAL.lost);
+    this.lower?.lose(tMs);
     this.outbox.startEpoch(this.epoch);
     scheduler.slots.disposeOf(this.index);
     this.pool.retire();

@@ -5,6 +5,7 @@
 import { pathToFileURL } from 'node:url';
 import { BRANCH_PRIVATE, BranchTable } from '../../../control/blocks.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
+import { emptyLoadView } from '../empty-load-view.ts';
 import type { EngineRequest, WorkerSink } from '../worker.ts';
 import { AffineTimer, engineConfig } from '../worker-fixtures.ts';
 import { JumpWorker } from './jump-worker.ts';
@@ -96,8 +97,7 @@ export function jumpFigures(load: JumpLoad, requests: number): JumpFigures {
   const used = process.cpuUsage(start);
   const ms = (used.user + used.system) / 1000;
   const { counters } = worker;
-  const view = { running: 0, waiting: 0, kvReferencedBlocks: 0, kvCachedBlocks: 0, kvClaimedBlocks: 0, kvUsableBlocks: 0 };
-  const full = { ...view, hostUsedBlocks: 0, hostBlocks: 0, stepEndsMs: 0 };
+  const full = emptyLoadView();
   worker.loadView(0, full);
   return {
     name: load.name,

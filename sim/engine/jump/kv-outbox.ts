@@ -1,6 +1,8 @@
 /** KV events of one worker between their occurrence and their publication, as ranges in one reused batch. */
 import { BRANCH_PRIVATE, type BranchTable } from '../../../control/blocks.ts';
 import { KV_REMOVED, KV_STORED, KvEventBatch, type Tier } from '../../../control/ports.ts';
+import { placeOf } from '../chain-keys.ts';
+import type { LowerTiersEvents } from '../lower-tiers.ts';
 import type { WorkerSink } from '../worker.ts';
 
 /** Queue and publication of events; all tiers of a worker share one. */
@@ -104,4 +106,19 @@ export class KvOutbox {
     this.batch.count = 0;
     this.urgent = false;
   }
+}
+
+/** How tiers below the host tier tell of their blocks. */
+export function outboxEvents(outbox: KvOutbox): LowerTiersEvents {
+  return {
+    stored: (tier, key) => {
+      const [branch, x] = placeOf(key);
+      outbox.stored(tier, branch, x, x + 1);
+    },
+    removed: (tier, key, reason, isPublished) => {
+      const [branch, x] = placeOf(key);
+      if (isPublished) outbox.removed(tier, branch, x, x + 1, reason);
+      else outbox.lost(tier, branch, x, x + 1, reason);
+    },
+  };
 }

@@ -29,6 +29,8 @@ export function runHorizon(scheduler: Scheduler, completion: StepCompletion, con
   if (scheduler.lookedUp && steps > 1) {
     // The next look-up touches what it finds again, behind the copies of this schedule().
     if (scheduler.host!.hasStoredVictims) return 1;
+    // Others write to what they share, and a step that copies to the host tier may push blocks further down.
+    if (scheduler.host!.lower !== null) return 1;
     if (scheduler.pendingBelow || config.storeThreshold > 1 || config.onboard === 'cheaper') return 1;
     // Every offer to the host tier moves its order, which the next look-up would see.
     if (completion.membersOffer) {

@@ -70,7 +70,7 @@ export class Scheduler {
   protected nowMs = 0;
   private threshold = 0;
   protected budget = 0;
-  protected readonly config: EngineConfig;
+  readonly config: EngineConfig;
   readonly branches: BranchTable;
   private readonly sink: WorkerSink;
   private readonly counters: WorkerCounters;

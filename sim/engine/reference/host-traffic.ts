@@ -2,10 +2,11 @@
  * What moves between HBM and the host tier of one worker: loads that requests wait for, write-through stores, prefetches.
  * Source: engine specification 4.3 to 4.5 and 4.7.
  */
-import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
+import type { ActionOutcome, KvAction, Tier } from '../../../control/ports.ts';
 import { prefetchOutcome } from '../action-outcome.ts';
 import { horizonBlocks, lowWaterBlocks, writesLazily } from '../lazy-write.ts';
 import { D2H, H2D, type LinkPool } from '../links.ts';
+import { blocksOf, type LowerTiers, type Stretch } from '../lower-tiers.ts';
 import type { EngineConfig, WorkerCounters, WorkerSink } from '../worker.ts';
 import { createWriteFilter, type WriteFilter } from '../write-filter.ts';
 import { writesBack } from '../writes-back.ts';
@@ -29,8 +30,14 @@ export interface Served {
   highWater: number;
 }
 
+/** Transfers that a load waits for, and the blocks it reads from the host tier and below it. */
+interface Legs {
+  readonly transfers: Set<number>;
+  readonly hostKeys: readonly BlockKey[];
+}
+
 type Job =
-  | { readonly kind: 'load'; readonly served: Served; readonly keys: readonly BlockKey[] }
+  | { readonly kind: 'load'; readonly served: Served; readonly keys: readonly BlockKey[]; readonly legs: Legs }
   | { readonly kind: 'store'; readonly served: Served; readonly keys: readonly BlockKey[] }
   | { readonly kind: 'victims'; readonly keys: readonly BlockKey[] }
   | {
@@ -41,6 +48,7 @@ type Job =
       readonly blocks: readonly number[];
       /** Physical blocks of the resident prefix: without it the loaded ones would be of no use. */
       readonly prefix: readonly number[];
+      readonly legs: Legs;
       readonly outcome: ActionOutcome;
     }
   | {
@@ -70,6 +78,7 @@ export interface HostTrafficParts {
   /** A readable copy left the host tier. */
   removed(key: BlockKey): void;
   readonly pool: BlockPool;
+  readonly lower: LowerTiers | null;
 }
 
 /** Loads, stores and prefetches in flight, and the tier they serve. */
@@ -94,7 +103,7 @@ export class HostTraffic {
 
   /** Blocks of prefetches and demotions in flight; they hold one reference each. */
   heldBlocks(): number[] {
-    return [...this.#jobs.values()].flatMap((job) => {
+    return [...new Set(this.#jobs.values())].flatMap((job) => {
       if (job.kind === 'prefetch') return [...job.prefix, ...job.blocks];
       return job.kind === 'demote' ? job.blocks : [];
     });
@@ -102,7 +111,7 @@ export class HostTraffic {
 
   /** Blocks of loads in flight by source key; for checks. */
   pinnedKeys(): BlockKey[] {
-    return [...this.#jobs.values()].flatMap((job) => (isWrite(job) ? [] : job.keys));
+    return [...new Set(this.#jobs.values())].flatMap((job) => (isWrite(job) ? [] : job.legs.hostKeys));
   }
 
   writingKeys(): BlockKey[] {
@@ -114,17 +123,21 @@ export class HostTraffic {
     const { config } = this.#parts;
     if (config.onboard === 'never') return 0;
     const chain = served.keys.slice(0, Math.floor(served.request.len / config.blockTokens));
-    const count = this.tier.find(chain, hitBlocks);
-    if (count === 0 || !this.#isWorthLoading(hitBlocks, count, tMs)) return 0;
+    const hostCount = this.tier.find(chain, hitBlocks);
+    const count = this.#worthLoading(chain, hitBlocks, hostCount, tMs);
+    if (count === 0) return 0;
     if (chain.slice(hitBlocks, hitBlocks + count).some((key) => this.#loading.has(key))) return 'pending';
-    const loads = [...this.#jobs.values()].filter((job) => job.kind === 'load').length;
+    const loads = new Set([...this.#jobs.values()].filter((job) => job.kind === 'load')).size;
     return loads >= config.maxSeqs ? 'pending' : count;
   }
 
   load(served: Served, from: number, count: number, tMs: number): void {
     const keys = served.keys.slice(from, from + count);
-    this.#jobs.set(this.#startLoad(keys, tMs), { kind: 'load', served, keys });
-    this.#parts.sink.restoring(served.request.id, tMs, count * this.#parts.config.blockTokens);
+    const row = this.#rowOf(served.keys.slice(0, from + count), from);
+    this.#startLoad(served.keys, from, row, tMs, (legs) => ({ kind: 'load', served, keys, legs }));
+    const { blockTokens } = this.#parts.config;
+    const tokens = (tier: Tier) => blocksOf(row, tier) * blockTokens;
+    this.#parts.sink.restoring(served.request.id, tMs, count * blockTokens, tokens(2), tokens(3));
   }
 
   /** Offers the full computed blocks of a request that were not offered yet. */
@@ -140,6 +153,7 @@ export class HostTraffic {
       return;
     }
     const { keys, full: noRoom } = this.tier.offer(offered, tMs);
+    this.#parts.lower?.flush(tMs);
     if (noRoom) return;
     served.offeredBlocks = full;
     if (keys.length === 0) return;
@@ -162,6 +176,7 @@ export class HostTraffic {
 
   /** Copies of blocks that nobody holds for it: the copy is ordered before the writes of a new holder. */
   #storeUnheld(keys: readonly BlockKey[], tMs: number): void {
+    this.#parts.lower?.flush(tMs);
     if (keys.length > 0) this.#jobs.set(this.#start(D2H, keys.length, tMs), { kind: 'victims', keys });
   }
 
@@ -178,14 +193,23 @@ export class HostTraffic {
 
   /** Completion of a transfer. Returns the request concerned, if any; unknown transfers (cancelled) do nothing. */
   done(transfer: number, tMs: number): Served | null {
+    if (transfer < 0 && !this.#parts.lower!.done(transfer, tMs)) return null;
     const job = this.#jobs.get(transfer);
     if (job === undefined) return null;
     this.#jobs.delete(transfer);
+    if (!isWrite(job)) {
+      job.legs.transfers.delete(transfer);
+      if (job.legs.transfers.size > 0) return null;
+    }
     const { config, counters, events } = this.#parts;
     const bytes = job.keys.length * config.blockBytesPerGpu * config.gpus;
     if (isWrite(job)) {
       this.tier.ready(job.keys);
-      for (const key of job.keys) events.stored(1, key);
+      for (const key of job.keys) {
+        events.stored(1, key);
+        this.#parts.lower?.enteredHost(key);
+      }
+      this.#parts.lower?.flush(tMs);
       counters.hostWriteBytes += bytes;
       counters.hostStoredBlocks += job.keys.length;
       if (job.kind === 'store') {
@@ -197,7 +221,7 @@ export class HostTraffic {
       this.#parts.sink.settled(job.action, job.outcome, tMs);
       return null;
     }
-    this.#endLoad(job.keys);
+    this.#endLoad(job.keys, job.legs);
     counters.hostReadBytes += bytes;
     if (job.kind === 'load') {
       job.served.request.restore!.done = true;
@@ -216,7 +240,8 @@ export class HostTraffic {
     const requestedBlocks = action.toBlocks - action.fromBlocks;
     if (resident >= action.toBlocks) return { result: 'accepted', appliedBlocks: requestedBlocks, requestedBlocks };
     const from = Math.max(resident, action.fromBlocks);
-    const readable = this.tier.find(keys, from);
+    this.tier.find(keys, from);
+    const readable = blocksOf(this.#rowOf(keys, from));
     const busy = keys.slice(from, from + readable).findIndex((key) => this.#loading.has(key));
     const count = busy < 0 ? readable : busy;
     if (count === 0) return { result: 'missing', appliedBlocks: 0, requestedBlocks };
@@ -228,8 +253,9 @@ export class HostTraffic {
     const outcome = prefetchOutcome(count + from - action.fromBlocks, requestedBlocks, count);
     pool.hold(prefix);
     const blocks = pool.take(count);
-    const transfer = this.#startLoad(loaded, tMs);
-    this.#jobs.set(transfer, { kind: 'prefetch', action, keys: loaded, parent: from > 0 ? keys[from - 1]! : -1, blocks, prefix, outcome });
+    const row = this.#rowOf(keys.slice(0, from + count), from);
+    const parent = from > 0 ? keys[from - 1]! : -1;
+    this.#startLoad(keys, from, row, tMs, (legs) => ({ kind: 'prefetch', action, keys: loaded, parent, blocks, prefix, outcome, legs }));
     return null;
   }
 
@@ -245,6 +271,7 @@ export class HostTraffic {
     tMs: number,
   ): ActionOutcome | null {
     const offer = this.tier.offer(keys, tMs, true);
+    this.#parts.lower?.flush(tMs);
     if (offer.full) return { ...outcome, result: 'rejected', reason: 'budget', appliedBlocks: 0 };
     if (offer.keys.length === 0) return outcome;
     this.#parts.pool.hold(blocks);
@@ -254,23 +281,25 @@ export class HostTraffic {
 
   /** A request needs the blocks: gives up every prefetch. True if there was one. */
   cancelPrefetches(tMs: number): boolean {
-    const prefetches = [...this.#jobs].filter(([, job]) => job.kind === 'prefetch');
-    for (const [transfer, job] of prefetches) {
-      if (job.kind !== 'prefetch') continue;
-      this.#jobs.delete(transfer);
-      this.#parts.links.cancel(transfer, tMs);
-      this.#endLoad(job.keys);
+    const prefetches = new Set([...this.#jobs.values()].filter((job) => job.kind === 'prefetch'));
+    for (const job of prefetches) {
+      for (const transfer of job.legs.transfers) {
+        this.#jobs.delete(transfer);
+        if (transfer < 0) this.#parts.lower!.cancel(transfer, tMs);
+        else this.#parts.links.cancel(transfer, tMs);
+      }
+      this.#endLoad(job.keys, job.legs);
       this.#parts.pool.release([...job.prefix, ...job.blocks].toReversed());
       const { requestedBlocks } = job.outcome;
       this.#parts.sink.settled(job.action, { result: 'rejected', reason: 'progress', appliedBlocks: 0, requestedBlocks }, tMs);
     }
-    return prefetches.length > 0;
+    return prefetches.size > 0;
   }
 
   /** Crash: nothing of it arrives any more. Prefetches and demotions settle as rejected. */
   cancelAll(tMs: number): void {
-    for (const [transfer, job] of this.#jobs) {
-      this.#parts.links.cancel(transfer, tMs);
+    for (const transfer of this.#jobs.keys()) if (transfer > 0) this.#parts.links.cancel(transfer, tMs);
+    for (const job of new Set(this.#jobs.values())) {
       if (job.kind !== 'prefetch' && job.kind !== 'demote') continue;
       const { requestedBlocks } = job.outcome;
       this.#parts.sink.settled(job.action, { result: 'rejected', reason: 'down', appliedBlocks: 0, requestedBlocks }, tMs);
@@ -287,27 +316,54 @@ export class HostTraffic {
     sink.settled(job.action, job.outcome, tMs);
   }
 
+  /** What lies below HBM in a row from block `from` on, by tier. */
+  #rowOf(keys: readonly BlockKey[], from: number): Stretch[] {
+    const isReady = (at: number) => this.tier.isReady(keys[at]!);
+    if (this.#parts.lower !== null) return this.#parts.lower.row(keys, from, isReady);
+    let to = from;
+    while (to < keys.length && isReady(to)) to++;
+    return to === from ? [] : [{ tier: 1, from, blocks: to - from }];
+  }
+
+  /** Blocks behind a hit that are worth loading. */
+  #worthLoading(chain: readonly BlockKey[], hitBlocks: number, hostCount: number, tMs: number): number {
+    const { lower } = this.#parts;
+    if (lower === null) return hostCount > 0 && this.#isWorthLoading(hitBlocks, hostCount, tMs) ? hostCount : 0;
+    return blocksOf(lower.worthLoading(this.#rowOf(chain, hitBlocks), (blocks) => this.#hostMs(blocks, tMs), tMs));
+  }
+
   /** onboard policy; retention specification 9.3. */
   #isWorthLoading(hitBlocks: number, count: number, tMs: number): boolean {
-    const { config, links, index } = this.#parts;
+    const { config } = this.#parts;
     const { onboard, blockTokens } = config;
     if (onboard === 'always' || onboard === 'never') return onboard === 'always';
     const tokens = count * blockTokens;
     if (onboard !== 'cheaper') return tokens >= onboard.thresholdTokens;
     const prefix = hitBlocks * blockTokens;
     const recomputeMs = config.prefillMsPerToken * tokens + config.prefillMsPerPair * tokens * (prefix + tokens / 2);
-    const bytes = count * config.blockBytesPerGpu;
-    return links.estimateMs(index, H2D, bytes, count * config.fragmentsPerBlock, config.fragmentSubmitMs, tMs) < recomputeMs;
+    return this.#hostMs(count, tMs) < recomputeMs;
   }
 
-  #startLoad(keys: readonly BlockKey[], tMs: number): number {
-    this.tier.pin(keys, 1);
-    for (const key of keys) this.#loading.add(key);
-    return this.#start(H2D, keys.length, tMs);
+  /** Time of a copy from host memory to HBM that would start now. */
+  #hostMs(blocks: number, tMs: number): number {
+    const { config, links, index } = this.#parts;
+    const bytes = blocks * config.blockBytesPerGpu;
+    return links.estimateMs(index, H2D, bytes, blocks * config.fragmentsPerBlock, config.fragmentSubmitMs, tMs);
   }
 
-  #endLoad(keys: readonly BlockKey[]): void {
-    this.tier.pin(keys, -1);
+  /** Starts the copy to HBM of a row of `chain`, and the reads below host memory beside it. */
+  #startLoad(chain: readonly BlockKey[], from: number, row: readonly Stretch[], tMs: number, jobOf: (legs: Legs) => Job): void {
+    const count = blocksOf(row);
+    const hostKeys = row.filter(({ tier }) => tier === 1).flatMap((one) => chain.slice(one.from, one.from + one.blocks));
+    this.tier.pin(hostKeys, 1);
+    for (const key of chain.slice(from, from + count)) this.#loading.add(key);
+    const transfers = new Set([this.#start(H2D, count, tMs), ...(this.#parts.lower?.read(chain, row, tMs) ?? [])]);
+    const job = jobOf({ transfers, hostKeys });
+    for (const transfer of transfers) this.#jobs.set(transfer, job);
+  }
+
+  #endLoad(keys: readonly BlockKey[], { hostKeys }: Legs): void {
+    this.tier.pin(hostKeys, -1);
     for (const key of keys) this.#loading.delete(key);
   }
 

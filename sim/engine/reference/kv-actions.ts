@@ -2,10 +2,10 @@
 import type { BranchTable } from '../../../control/blocks.ts';
 import type { ActionOutcome, KvAction } from '../../../control/ports.ts';
 import { isSupported, isTimely, leavesTier, outcomeOf } from '../action-outcome.ts';
+import { chainKeys } from '../chain-keys.ts';
 import { releaseReason } from '../removal.ts';
 import type { WorkerSink } from '../worker.ts';
 import { type BlockKey, type BlockPool, type Claim, type Level, type Mark, VICTIM } from './block-pool.ts';
-import { chainKeys } from './chain-keys.ts';
 import type { HostTraffic } from './host-traffic.ts';
 
 export interface ActionScene {

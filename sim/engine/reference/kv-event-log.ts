@@ -1,21 +1,7 @@
 /** Queued KV events of one worker and their publication as ranges. */
 import { KV_REMOVED, KV_STORED, KvEventBatch, type Tier } from '../../../control/ports.ts';
+import { type BlockKey, placeOf } from '../chain-keys.ts';
 import type { WorkerSink } from '../worker.ts';
-import type { BlockKey } from './block-pool.ts';
-
-/** Own offsets per branch that a key can tell apart. */
-const OFFSETS = 1 << 21;
-
-/** Key of own block `offset` of `branch`. */
-export function blockKey(branch: number, offset: number): BlockKey {
-  if (offset >= OFFSETS) throw new Error(`block key: offset ${offset} of branch ${branch}`);
-  return branch * OFFSETS + offset;
-}
-
-/** Branch and own offset of a key. */
-export function placeOf(key: BlockKey): readonly [branch: number, offset: number] {
-  return [Math.floor(key / OFFSETS), key % OFFSETS];
-}
 
 /** Events of one worker that wait for publication. */
 export class KvEventLog {

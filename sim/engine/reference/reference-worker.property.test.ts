@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BRANCH_PRIVATE } from '../../../control/blocks.ts';
+import { blockKey, chainKeys } from '../chain-keys.ts';
 import { REMOVAL } from '../removal.ts';
 import { randomCase, recordWorker, type WorkerCase, type WorkerLog } from '../worker.property.ts';
 import type { EngineRequest } from '../worker.ts';
 import { AffineTimer, engineConfig, Prompts, play, type SinkCall } from '../worker-fixtures.ts';
-import { chainKeys } from './chain-keys.ts';
-import { blockKey } from './kv-event-log.ts';
 import { createReferenceWorker, type ReferenceWorker } from './reference-worker.ts';
 
 const runs = Number(process.env.KVCAST_RUNS ?? 60);

@@ -3,19 +3,21 @@
  * obviously right first. Source: engine specification 1 to 5, 8, 9; the shared semantics stand in worker.ts.
  */
 import { BRANCH_PRIVATE, type BranchId } from '../../../control/blocks.ts';
-import type { KvAction } from '../../../control/ports.ts';
+import type { KvAction, Tier } from '../../../control/ports.ts';
 import { EVENT_CLASS } from '../../kernel/event-class.ts';
+import { blockKey, chainKeys, placeOf } from '../chain-keys.ts';
+import { createLowerTiers, type LowerTiers } from '../lower-tiers.ts';
 import { REMOVAL } from '../removal.ts';
 import { ObservedStep, WAIT, type WaitReason } from '../step-observer.ts';
 import { addToBatch, clearBatch, createStepBatch, type Regime } from '../step-timer.ts';
+import { viewLowerTiers } from '../view-lower-tiers.ts';
 import type { EndStatus, EngineConfig, EngineRequest, LoadView, Worker, WorkerCounters, WorkerParts } from '../worker.ts';
 import { zeroCounters } from '../zero-counters.ts';
 import type { BlockKey } from './block-pool.ts';
-import { chainKeys } from './chain-keys.ts';
 import { HostTraffic, type Served } from './host-traffic.ts';
 import { checkInvariants } from './invariants.ts';
 import { applyAction } from './kv-actions.ts';
-import { blockKey, KvEventLog, placeOf } from './kv-event-log.ts';
+import { KvEventLog } from './kv-event-log.ts';
 import { SchedulerRequest } from './request.ts';
 import { type Admission, type ScheduledItem, Scheduler, type StepPlan } from './scheduler.ts';
 
@@ -54,6 +56,7 @@ export class ReferenceWorker implements Worker {
   stuck: string | null = null;
   scheduler: Scheduler;
   host: HostTraffic | null = null;
+  readonly lower: LowerTiers | null;
   /** Requests that have not ended, and ended ones whose blocks a transfer still uses. */
   readonly served = new Map<number, Served>();
   readonly lingering = new Map<number, Served>();
@@ -84,6 +87,10 @@ export class ReferenceWorker implements Worker {
     this.config = parts.config;
     this.#events = new KvEventLog(parts.index, parts.sink);
     if (parts.config.hostBlocks > 0 && parts.links === null) throw new Error('reference worker: a host tier needs links');
+    this.lower = createLowerTiers(parts, this.counters, {
+      stored: (tier, key) => this.#events.stored(tier, key),
+      removed: (tier, key, reason, isPublished) => this.#removed(tier, key, reason, isPublished),
+    });
     this.scheduler = this.#cold();
   }
 
@@ -230,6 +237,7 @@ export class ReferenceWorker implements Worker {
     view.kvUsableBlocks = pool.usable;
     view.hostUsedBlocks = this.host?.tier.slots.size ?? 0;
     view.hostBlocks = this.config.hostBlocks;
+    viewLowerTiers(view, this.lower);
     view.stepEndsMs = this.#flights[0]?.endMs ?? NEVER;
   }
 
@@ -247,12 +255,14 @@ export class ReferenceWorker implements Worker {
     return missing < 0 ? keys.length : missing;
   }
 
-  markHeld(tier: 0 | 1, branch: BranchId, from: number, to: number, out: Uint8Array, at: number, value: number): void {
-    for (let x = from; x < to; x++) {
-      const key = blockKey(branch, x);
-      const isHeld = tier === 0 ? this.scheduler.pool.lookup(key) >= 0 : this.host?.tier.isReady(key) === true;
-      if (isHeld) out[at + x - from] = value;
-    }
+  markHeld(tier: Tier, branch: BranchId, from: number, to: number, out: Uint8Array, at: number, value: number): void {
+    if (tier > 1) this.lower?.markHeld(tier, branch, from, to, out, at, value);
+    else
+      for (let x = from; x < to; x++) {
+        const key = blockKey(branch, x);
+        const isHeld = tier === 0 ? this.scheduler.pool.lookup(key) >= 0 : this.host?.tier.isReady(key) === true;
+        if (isHeld) out[at + x - from] = value;
+      }
   }
 
   check(deep: boolean): void {
@@ -297,16 +307,20 @@ export class ReferenceWorker implements Worker {
             sink,
             counters,
             events: this.#events,
-            removed: (key) => this.#removed(1, key, REMOVAL.capacity),
+            removed: (key) => {
+              this.#removed(1, key, REMOVAL.capacity);
+              this.lower?.leftHost(key);
+            },
             pool: scheduler.pool,
+            lower: this.lower,
           })
         : null;
     return scheduler;
   }
 
-  #removed(tier: 0 | 1, key: BlockKey, reason: number): void {
+  #removed(tier: Tier, key: BlockKey, reason: number, isPublished = true): void {
     const { branches, sink } = this.#parts;
-    this.#events.removed(tier, key);
+    if (isPublished) this.#events.removed(tier, key);
     const [branch, offset] = placeOf(key);
     if ((branches.flags[branch]! & BRANCH_PRIVATE) !== 0) return;
     sink.removed(this.index, tier, branch, offset, offset + 1, this.#nowMs, this.#nowMs, reason);
@@ -503,6 +517,7 @@ export class ReferenceWorker implements Worker {
     this.#pendingAborts.length = 0;
     this.scheduler.pool.loseAll(REMOVAL.lost);
     for (const [key, slot] of this.host?.tier.slots ?? []) if (slot.ready) this.#removed(1, key, REMOVAL.lost);
+    this.lower?.lose(tMs);
     this.#events.startEpoch(this.#epoch);
     this.scheduler = this.#cold();
     this.#state = 'down';
