@@ -291,7 +291,10 @@ export interface KvAction {
   readonly priorityMerge?: 'max' | 'replace';
   /** Of a retain: what a later hit does to its deadline, `clear` takes it away (the level stays without end); default `keep`. */
   readonly reclaim?: 'keep' | 'clear';
-  /** Of a demote: the tier to copy to before the source is given up; `none` (default) = garbage at once, class 0. */
+  /**
+   * Of a demote: the tier to copy to before the source is given up; `none` (default) = garbage at once, class 0. Of a share: 3, the store
+   * that workers share; the source stays.
+   */
   readonly toTier?: 1 | 2 | 3 | 'none';
   /** Of a demote: the cause; default `explicit`. */
   readonly why?: ReleaseReason;

@@ -21,11 +21,12 @@ export function isTimely({ verb, untilMs, priority }: KvAction, tMs: number): bo
 
 /**
  * Whether these engines can execute an action: marks of all sorts, demotion to garbage and, with a host tier, demotion to it and prefetch.
- * They answer the rest with `rejected`, reason `unsupported`.
+ * With a store that workers share, also copies to it. They answer the rest with `rejected`, reason `unsupported`.
  */
-export function isSupported(action: KvAction, hasHost: boolean): boolean {
+export function isSupported(action: KvAction, hasHost: boolean, hasStore: boolean): boolean {
   if (action.verb === 'demote') return !leavesTier(action) || (hasHost && action.toTier === 1);
-  return action.verb === 'prefetch' ? hasHost : action.verb !== 'share';
+  if (action.verb === 'share') return hasStore && action.toTier === 3;
+  return action.verb !== 'prefetch' || hasHost;
 }
 
 /** Whether an action is a demotion that copies to another tier. */

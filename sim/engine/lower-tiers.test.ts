@@ -82,6 +82,35 @@ describe.each([
     expect(scene([DISK], { prefillMsPerToken: 0.5 }).counters.diskWriteBytes).toBe(0);
   });
 
+  it('shares what a range has in HBM or host memory with the store, all of it or what finds room, and keeps the source', () => {
+    const p = new Prompts(4);
+    const branch = p.shared(3);
+    const facts = { rank: 0, session: 0, branch, fromBlocks: 0, untilMs: 0, hardness: 'soft', mode: 'max', onExpiry: 'drop' } as const;
+    const share = (tMs: number, toBlocks: number): WorkerInput => ({
+      tMs,
+      kind: 'action',
+      action: { ...facts, id: tMs, verb: 'share', toBlocks, tierFloor: 0, toTier: 3 },
+    });
+    const outcomes = (lower: readonly LowerTierOptions[], actions: readonly WorkerInput[]): unknown[] => {
+      const request = p.request({ promptTokens: 9, outputTokens: 1, branch, depth: 2 });
+      const inputs: WorkerInput[] = [{ tMs: 50, kind: 'submit', request }, ...actions];
+      const config = engineConfig({ hostBlocks: 2 });
+      const timer = new AffineTimer({ baseMs: 10 });
+      const done = play((parts) => create(parts), { config, branches: p.branches, timer, inputs, links: LINKS, lower, checks: 'deep' });
+      return done.sink.calls.filter((call) => call.what === 'settled').map(({ tMs, facts: f }) => [tMs, ...f]);
+    };
+    // Two blocks at 4 ms and 1 ms more; again: all is there.
+    expect(outcomes([REMOTE], [share(10, 2), share(100, 2), share(200, 2), share(300, 3)])).toEqual([
+      [10, 10, 'missing', '', 0, 2],
+      [109, 100, 'accepted', '', 2, 2],
+      [200, 200, 'accepted', '', 2, 2],
+      [300, 300, 'clipped', 'notResident', 2, 3],
+    ]);
+    expect(outcomes([{ ...REMOTE, blocks: 1 }], [share(100, 2)])).toEqual([[105, 100, 'clipped', 'budget', 1, 2]]);
+    expect(outcomes([DISK], [share(100, 2)])).toEqual([[100, 100, 'rejected', 'unsupported', 0, 2]]);
+    expect(outcomes([REMOTE], [share(100, 2), { tMs: 104, kind: 'crash' }])).toEqual([[104, 100, 'rejected', 'down', 0, 2]]);
+  });
+
   it('loses the disk with a crash, and keeps what others share', () => {
     expect(of(scene([DISK], {}, 390), 'admitted', 4)).toEqual([[400, 9, 0, 0, true]]);
     expect(of(scene([REMOTE], {}, 390), 'admitted', 4)).toEqual([[409, 9, 0, 8, true]]);

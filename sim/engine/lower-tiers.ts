@@ -9,7 +9,8 @@
  * is done when both are. A write reads from its buffer as well, so what leaves a tier serves nobody until it has arrived below.
  * Source: engine specification 4.2, 4.6; retention specification 9.1 to 9.3.
  */
-import type { Tier } from '../../control/ports.ts';
+import type { ActionOutcome, KvAction, Tier } from '../../control/ports.ts';
+import { outcomeOf } from './action-outcome.ts';
 import type { BlockStore } from './block-store.ts';
 import { type BlockKey, blockKey, placeOf } from './chain-keys.ts';
 import { D2H, H2D, type LinkPool } from './links.ts';
@@ -39,6 +40,8 @@ export interface LowerTierParts {
 /** What the owner wants to hear. Tiers that others share publish nothing: they are the same for every worker. */
 export interface LowerTiersEvents {
   stored(tier: LowerTier, key: BlockKey): void;
+  /** A share came to its end. */
+  settled(action: KvAction, outcome: ActionOutcome, tMs: number): void;
   /** A readable copy left; `isPublished` = the router hears it. */
   removed(tier: LowerTier, key: BlockKey, reason: number, isPublished: boolean): void;
 }
@@ -54,6 +57,8 @@ interface Job {
   readonly kind: 'read' | 'write';
   readonly at: LowerTierParts;
   readonly keys: readonly BlockKey[];
+  /** The share that a write is for, and its outcome. */
+  readonly share?: { readonly action: KvAction; readonly outcome: ActionOutcome };
 }
 
 export class LowerTiers {
@@ -82,6 +87,37 @@ export class LowerTiers {
     this.#counters = counters;
     this.#events = events;
     this.#startOf = startOf;
+  }
+
+  /** Whether there is a store that workers share. */
+  get hasStore(): boolean {
+    return this.#of(3) !== undefined;
+  }
+
+  /**
+   * Copies blocks, those in a row at the begin of the range of a share, to the store that workers share; the source stays. Returns the
+   * outcome if nothing is to be copied, or null if it settles with the transfer. Source: retention specification 3.
+   */
+  share(action: KvAction, keys: readonly BlockKey[], tMs: number): ActionOutcome | null {
+    const store = this.#of(3)!;
+    const requestedBlocks = action.toBlocks - action.fromBlocks;
+    const taken: BlockKey[] = [];
+    const pushedOut: BlockKey[] = [];
+    let applied = 0;
+    for (const key of keys) {
+      if (store.store.has(key)) store.store.touch(key);
+      else {
+        const gone = store.store.take(key);
+        if (gone === undefined) break;
+        taken.push(key);
+        if (gone !== null) pushedOut.push(gone);
+      }
+      applied++;
+    }
+    for (const key of pushedOut) this.#gone(store, key);
+    const outcome = outcomeOf(applied, requestedBlocks);
+    if (taken.length > 0) this.#start('write', store, taken, tMs, { action, outcome: shortOfRoom(outcome, keys.length) });
+    return taken.length > 0 ? null : shortOfRoom(outcome, keys.length);
   }
 
   /** The fastest of these tiers that can be read for a block; 0 = none. */
@@ -180,6 +216,7 @@ export class LowerTiers {
       at.store.ready(key);
       if (at.tier === 2) this.#events.stored(2, key);
     }
+    if (job.share !== undefined) this.#events.settled(job.share.action, job.share.outcome, tMs);
     const next = this.#tiers[this.#tiers.indexOf(at) + 1];
     if (next?.write === 'writeThrough') this.#write(next, [...keys], tMs);
     return false;
@@ -207,12 +244,15 @@ export class LowerTiers {
 
   /** The worker crashed: its transfers end, its disk is empty. */
   lose(tMs: number): void {
-    for (const [transfer, { at, keys, kind }] of this.#jobs) {
+    for (const [transfer, { at, keys, kind, share }] of this.#jobs) {
       at.links.cancel(transferOf(transfer), tMs);
       for (const key of keys) {
         if (kind === 'read') at.store.pin(key, -1);
         else at.store.drop(key);
       }
+      if (share === undefined) continue;
+      const { requestedBlocks } = share.outcome;
+      this.#events.settled(share.action, { result: 'rejected', reason: 'down', appliedBlocks: 0, requestedBlocks }, tMs);
     }
     this.#jobs.clear();
     this.loading.clear();
@@ -241,14 +281,17 @@ export class LowerTiers {
         if (gone !== null) pushedOut.push(gone);
       }
     }
-    for (const key of pushedOut) {
-      if (at.tier === 2) this.#counters.diskEvictedBlocks++;
-      else this.#counters.remoteEvictedBlocks++;
-      this.#events.removed(at.tier, key, REMOVAL.capacity, at.tier === 2);
-    }
+    for (const key of pushedOut) this.#gone(at, key);
     if (taken.length > 0) this.#start('write', at, taken, tMs);
     const next = this.#tiers[this.#tiers.indexOf(at) + 1];
     if (next?.write === 'writeBack' && pushedOut.length > 0) this.#write(next, pushedOut, tMs);
+  }
+
+  /** A readable copy went for another. */
+  #gone({ tier }: LowerTierParts, key: BlockKey): void {
+    if (tier === 2) this.#counters.diskEvictedBlocks++;
+    else this.#counters.remoteEvictedBlocks++;
+    this.#events.removed(tier, key, REMOVAL.capacity, tier === 2);
   }
 
   /** Demote or drop: whether a reload costs less than to compute the block again. Source: retention specification 9.2. */
@@ -269,11 +312,11 @@ export class LowerTiers {
     return links.estimateMs(link, H2D, this.#bytes(blocks, copies), 1, latencyMs, tMs);
   }
 
-  #start(kind: Job['kind'], at: LowerTierParts, keys: readonly BlockKey[], tMs: number): number {
+  #start(kind: Job['kind'], at: LowerTierParts, keys: readonly BlockKey[], tMs: number, share?: Job['share']): number {
     const { links, link, copies, latencyMs, tier } = at;
     const direction = kind === 'read' ? H2D : D2H;
     const id = lowerTransfer(tier, links.start(link, direction, this.#bytes(keys.length, copies), 1, latencyMs, copies, tMs));
-    this.#jobs.set(id, { kind, at, keys });
+    this.#jobs.set(id, share === undefined ? { kind, at, keys } : { kind, at, keys, share });
     return id;
   }
 
@@ -300,6 +343,12 @@ export function createLowerTiers(
 /** Blocks of a row, of one tier or of all. */
 export function blocksOf(row: readonly Stretch[], tier?: Tier): number {
   return row.reduce((sum, one) => sum + (tier === undefined || one.tier === tier ? one.blocks : 0), 0);
+}
+
+/** Outcome of a copy of `there` blocks of which not all found room; the root side is granted. */
+function shortOfRoom(outcome: ActionOutcome, there: number): ActionOutcome {
+  if (outcome.appliedBlocks === there) return outcome;
+  return { ...outcome, result: outcome.appliedBlocks === 0 ? 'rejected' : 'clipped', reason: 'budget' };
 }
 
 /** Id by which a worker knows a transfer of a pool below the host links: negative, so that it is none of theirs. */

@@ -223,6 +223,7 @@ class CaseMaker {
     if (this.#flavour.manyClaims === true) this.#makeClaims(40);
     else if (this.#flavour.claims !== false && this.#chance(0.4)) this.#makeClaims(10);
     if (this.#flavour.prefetch !== false && this.#config.hostBlocks > 0 && this.#chance(0.3)) this.#makePrefetches();
+    if (this.#flavour.lower === true) for (let i = this.#integer(0, 4); i > 0; i--) this.#inputs.push(this.#action('share'));
     if (this.#flavour.lifecycle !== false && this.#chance(0.15)) this.#makeLifecycle();
     const chains = this.#requests.slice(0, 4).map((request) => [request.leaf, this.#promptBlocks(request)] as const);
     for (let i = this.#integer(0, 6); i > 0; i--) this.#inputs.push({ tMs: this.#time(this.#spanMs * 1.5), kind: 'probe', chains });
@@ -419,6 +420,7 @@ class CaseMaker {
       ...(this.#chance(0.5) ? { refreshMs: this.#time(this.#spanMs / 2) } : {}),
       ...(verb === 'retain' ? this.#level() : {}),
       ...(verb === 'demote' ? this.#release() : {}),
+      ...(verb === 'share' ? { toTier: 3 as const } : {}),
     };
     if (verb === 'retain' && this.#chance(0.3)) return { tMs, kind: 'action', action: { ...action, untilMs: Number.POSITIVE_INFINITY } };
     return { tMs, kind: 'action', action };

@@ -81,7 +81,9 @@
  * - hostWrite `lazy`: as writeBack, but at the end of each schedule(), if fewer than 10 % of the usable blocks hold nothing, the next
  *   `horizonBlocks` of the victim order (hash-less ones and garbage counted, not copied) are copied, those that the host lacks, as
  *   long as slots of others can be had, and all of them are touched in their order. A block that goes before its turn is lost.
- * - `share`, `demote` to another tier or without host tier: rejected `unsupported`. Any action on a crashed worker: rejected `down`. An empty or impossible range:
+ * - `share` to tier 3: the blocks in a row at the begin of the range that are in HBM or host memory; those that the store lacks are copied,
+ *   as long as there is room (`budget`: clipped, or rejected if there is none), settled with the transfer. accepted | clipped | missing.
+ * - `share` elsewhere or without a store, `demote` to another tier or without host tier: rejected `unsupported`. Any action on a crashed worker: rejected `down`. An empty or impossible range:
  *   `invalid`.
  * - `prefetch`: the host continuation after the resident prefix, inside the range; missing if none; rejected `unsupported` without
  *   host tier, `progress` if free - dear - blocks < 10 % of usable, dear = unreferenced copies above class 1 or above the default level. It allocates like a request, holds its blocks hash-less and

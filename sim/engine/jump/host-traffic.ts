@@ -355,6 +355,18 @@ export class HostTraffic {
     return null;
   }
 
+  /** Copies the blocks in a row at the begin of a range that are in HBM or host memory to the store that workers share. */
+  share(action: KvAction, tMs: number): ActionOutcome | null {
+    const { branch, fromBlocks, toBlocks } = action;
+    let at = fromBlocks;
+    for (let end = -1; end !== at && at < toBlocks; ) {
+      end = at;
+      at += this.parts.pool.rowFrom(branch, at, toBlocks);
+      if (at < toBlocks) at += this.tier.continuation(branch, toBlocks, at);
+    }
+    return this.lower!.share(action, this.keysOf(branch, toBlocks).slice(fromBlocks, at), tMs);
+  }
+
   private finishDemotion(job: number, tMs: number): void {
     const first = this.first[job]!;
     this.demotions.splice(this.demotions.indexOf(job), 1);

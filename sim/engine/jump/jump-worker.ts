@@ -96,7 +96,7 @@ export class JumpWorker implements Worker {
     this.ledger = new StepLedger(this.counters, parts.sink);
     this.outbox = new KvOutbox(parts.branches, parts.index, parts.sink, parts.lazyEvents !== undefined);
     this.outbox.clock = (n) => this.run.endMs(this.bulkFrom + this.scheduler.bulk.stepOf(n));
-    this.lower = createLowerTiers(parts, this.counters, outboxEvents(this.outbox));
+    this.lower = createLowerTiers(parts, this.counters, outboxEvents(this.outbox, parts.sink));
     this.pool = this.newPool();
     this.scheduler = this.newScheduler();
     this.host = this.newHost();

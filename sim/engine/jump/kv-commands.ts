@@ -26,7 +26,8 @@ export function executeCommand(action: KvAction, tMs: number, scene: CommandScen
   if (branch < 0 || branch >= branches.count || toBlocks > branches.end(branch)) return rejected('invalid', requestedBlocks);
   if (!isTimely(action, tMs)) return rejected('invalid', requestedBlocks);
   if (scene.isDown) return rejected('down', requestedBlocks);
-  if (!isSupported(action, scene.host !== null)) return rejected('unsupported', requestedBlocks);
+  if (!isSupported(action, scene.host !== null, scene.host?.lower?.hasStore === true)) return rejected('unsupported', requestedBlocks);
+  if (verb === 'share') return scene.host!.share(action, tMs);
   if (leavesTier(action)) return scene.host!.demote(action, tMs);
   if (verb === 'demote') return outcomeOf(pool.demote(branch, fromBlocks, toBlocks, releaseReason(action.why)), requestedBlocks);
   if (verb === 'prefetch') return scene.host!.prefetch(action, tMs);

@@ -109,8 +109,9 @@ export class KvOutbox {
 }
 
 /** How tiers below the host tier tell of their blocks. */
-export function outboxEvents(outbox: KvOutbox): LowerTiersEvents {
+export function outboxEvents(outbox: KvOutbox, sink: WorkerSink): LowerTiersEvents {
   return {
+    settled: (action, outcome, tMs) => sink.settled(action, outcome, tMs),
     stored: (tier, key) => {
       const [branch, x] = placeOf(key);
       outbox.stored(tier, branch, x, x + 1);

@@ -97,6 +97,10 @@ export class HostTraffic {
     this.tier = new HostTier(config.hostBlocks, config.storeThreshold, counters, parts.removed, this.filter);
   }
 
+  get lower(): LowerTiers | null {
+    return this.#parts.lower;
+  }
+
   get inFlight(): number {
     return this.#jobs.size;
   }

@@ -16,7 +16,7 @@ export interface ActionScene {
   readonly isDown: boolean;
 }
 
-/** Executes one action; settles it at once unless a prefetch starts. */
+/** Executes one action; settles it at once unless a transfer starts. */
 export function applyAction(action: KvAction, tMs: number, scene: ActionScene): void {
   const outcome = execute(action, tMs, scene);
   if (outcome !== null) scene.sink.settled(action, outcome, tMs);
@@ -28,11 +28,16 @@ function execute(action: KvAction, tMs: number, scene: ActionScene): ActionOutco
   const refused = (reason: string): ActionOutcome => ({ result: 'rejected', reason, appliedBlocks: 0, requestedBlocks });
   if (!isValid(action, tMs, scene.branches)) return refused('invalid');
   if (scene.isDown) return refused('down');
-  if (!isSupported(action, scene.host !== null)) return refused('unsupported');
+  if (!isSupported(action, scene.host !== null, scene.host?.lower?.hasStore === true)) return refused('unsupported');
   const keys = chainKeys(scene.branches, action.branch, action.toBlocks);
   if (action.verb === 'prefetch') {
     const missing = keys.findIndex((key) => scene.pool.lookup(key) < 0);
     return scene.host!.prefetch(action, keys, missing < 0 ? keys.length : missing, tMs);
+  }
+  if (action.verb === 'share') {
+    const range = keys.slice(action.fromBlocks);
+    const missing = range.findIndex((key) => scene.pool.lookup(key) < 0 && !scene.host!.tier.isReady(key));
+    return scene.host!.lower!.share(action, missing < 0 ? range : range.slice(0, missing), tMs);
   }
   if (leavesTier(action)) return demoteToHost(action, keys.slice(action.fromBlocks), tMs, scene);
   const { pool } = scene;

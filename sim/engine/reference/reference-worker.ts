@@ -89,6 +89,7 @@ export class ReferenceWorker implements Worker {
     if (parts.config.hostBlocks > 0 && parts.links === null) throw new Error('reference worker: a host tier needs links');
     this.lower = createLowerTiers(parts, this.counters, {
       stored: (tier, key) => this.#events.stored(tier, key),
+      settled: (action, outcome, tMs) => parts.sink.settled(action, outcome, tMs),
       removed: (tier, key, reason, isPublished) => this.#removed(tier, key, reason, isPublished),
     });
     this.scheduler = this.#cold();
