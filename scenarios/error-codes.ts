@@ -394,6 +394,11 @@ const WARNINGS: Record<string, CodeEntry> = {
     'hostWrite: writeThrough: copies leave the host before their originals leave HBM',
     'Raise tiers.host.size, or copy less: hostWrite: lazy or selective',
   ),
+  W_TIER_CHURN: entry(
+    'a disk or remote store is smaller than the tier above and gets a copy of all that this holds',
+    'fill: writeThrough: copies leave it before their originals leave the tier above',
+    'Raise its size, or set fill: writeBack',
+  ),
   W_HOST_FILTER: entry(
     'the frequency filter let no block into the host tier',
     'hostAdmitMin is high, or blocks are used again later than hostAdmitDecay',

@@ -46,6 +46,7 @@ export function findings(plan: RunPlan, conducted: Conducted): HealthFinding[] {
       plan,
       sum((f) => f.hostStoredBlocks),
     ),
+    lowerThrough: lowerThrough(plan),
     evictedBlocks: results.map((arm) => arm.reduce((total, r) => total + r.facts.hbmEvictedBlocks + r.facts.hbmExpiredBlocks, 0)),
   });
 }
@@ -62,6 +63,18 @@ function hostWriteFacts(plan: RunPlan, storedBlocks: number): Pick<HealthFacts, 
       ? {}
       : { frequencyFilter: { least: filtered.hostAdmitMin ?? least, decayMs: filtered.hostAdmitDecayMs ?? decayMs, storedBlocks } }),
   };
+}
+
+/** Tiers below the host tier that are filled from all that the tier above holds; a store stands below all workers of its pool. */
+function lowerThrough(plan: RunPlan): NonNullable<HealthFacts['lowerThrough']> {
+  return plan.arms.flatMap(({ pools }) =>
+    pools.flatMap(({ config, disk, remote, workers }) => [
+      ...(disk?.write === 'writeThrough' ? [{ tier: 'disk' as const, blocks: disk.blocks, aboveBlocks: config.hostBlocks }] : []),
+      ...(remote?.write === 'writeThrough'
+        ? [{ tier: 'remote' as const, blocks: remote.blocks, aboveBlocks: workers * (disk?.blocks ?? config.hostBlocks) }]
+        : []),
+    ]),
+  );
 }
 
 /** Sessions left out for their length; a trace is drawn from again and again, so their number is scaled from the trace to the offered population. */

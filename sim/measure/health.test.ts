@@ -110,6 +110,18 @@ const CASES: readonly (readonly [code: string, bad: HealthFacts, good: HealthFac
     /hostWrite: lazy/,
   ],
   [
+    'W_TIER_CHURN',
+    {
+      lowerThrough: [
+        { tier: 'disk', blocks: 400, aboveBlocks: 100 },
+        { tier: 'remote', blocks: 799, aboveBlocks: 800 },
+      ],
+    },
+    { lowerThrough: [{ tier: 'disk', blocks: 100, aboveBlocks: 100 }] },
+    /write-through will churn: tiers\.remote holds 799 blocks, the tier above 800/,
+    /fill: writeBack/,
+  ],
+  [
     'W_HOST_FILTER',
     { frequencyFilter: { least: 8, decayMs: 60_000, storedBlocks: 0 } },
     { frequencyFilter: { least: 8, decayMs: 60_000, storedBlocks: 1 } },

@@ -50,6 +50,8 @@ export interface HealthFacts {
   readonly evictedBlocks?: readonly number[];
   /** Blocks of the pools that copy every block to their host tier. */
   readonly writeThrough?: readonly { readonly hbmBlocks: number; readonly hostBlocks: number }[];
+  /** Tiers below the host tier that get a copy of every block of the tier above, with what both hold. */
+  readonly lowerThrough?: readonly { readonly tier: 'disk' | 'remote'; readonly blocks: number; readonly aboveBlocks: number }[];
   /** Least frequency that a host tier admits blocks from, the period of a decay step, and what was stored in all runs, blocks. */
   readonly frequencyFilter?: { readonly least: number; readonly decayMs: number; readonly storedBlocks: number };
 }
@@ -76,6 +78,7 @@ const RULES: readonly Rule[] = [
   excluded,
   noPressure,
   hostChurn,
+  lowerChurn,
   emptyHost,
 ];
 
@@ -227,6 +230,16 @@ function hostChurn({ writeThrough }: HealthFacts): HealthWarning | null {
   const message = `write-through will churn: the host tier holds ${worst.hostBlocks} blocks, HBM ${worst.hbmBlocks}`;
   const remedy = 'Raise tiers.host.size, or set engine.with.hostWrite: lazy';
   return { code: 'W_HOST_CHURN', value: worst.hostBlocks, limit: worst.hbmBlocks, message, remedy };
+}
+
+/** The same further down. */
+function lowerChurn({ lowerThrough }: HealthFacts): HealthWarning | null {
+  const worst = lowerThrough?.find(({ blocks, aboveBlocks }) => blocks < aboveBlocks);
+  if (worst === undefined) return null;
+  const { tier, blocks, aboveBlocks } = worst;
+  const message = `write-through will churn: tiers.${tier} holds ${blocks} blocks, the tier above ${aboveBlocks}`;
+  const remedy = `Raise tiers.${tier}.size, or set tiers.${tier}.fill: writeBack`;
+  return { code: 'W_TIER_CHURN', value: blocks, limit: aboveBlocks, message, remedy };
 }
 
 function emptyHost({ frequencyFilter }: HealthFacts): HealthWarning | null {
