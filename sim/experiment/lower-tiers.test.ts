@@ -14,7 +14,7 @@ const SMALL = [
   'fleet.pools.main.engine.with.kvBlocks=5000',
   'fleet.pools.main.tiers.host.size=32GiB',
   'workload.arrivals.concurrency=12',
-  'run.horizon=20m',
+  'run.horizon=12m',
   'run.drain=false',
   'run.warmup=0',
 ];
