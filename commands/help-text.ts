@@ -9,6 +9,7 @@ export const SHORT_HELP = `kvcast ${VERSION}: what happens if you route or retai
   kvcast run SCENARIO            metrics with intervals
   kvcast compare SCENARIO        paired differences with intervals and verdicts
   kvcast sweep SCENARIO --sweep ttl=1m,5m,1h
+  kvcast plan SCENARIO           smallest fleet that meets the SLOs
   kvcast bound SCENARIO          how much better an oracle would be
   kvcast explain RESULT          where the time went, and why two arms differ
   kvcast trace inspect FILE      what a trace holds, and what it cannot tell
@@ -17,7 +18,7 @@ All commands: kvcast --help     One command: kvcast help compare     A code: kvc
 
 /** Printed by --help. */
 export const LONG_HELP = `Usage: kvcast <command> [options]
-Ask     run · compare · sweep · bound            simulate a scenario
+Ask     run · compare · sweep · plan · bound     simulate a scenario (plan: the inverse question)
 Why     explain                                  where the time of turns went, why two arms differ
 Decide  check                                    for CI: schema and meaning, without a run
 Look    trace inspect · convert · synthesize     what agents did
@@ -35,7 +36,7 @@ Exit    0 success                        5 incomplete
         1 internal error or invariant    6 model stuck
         2 usage or invalid input        10 SLO breached (--enforce-slo)
         3 findings under --strict      130 interrupted (143 by TERM)
-        4 changes (--detailed-exitcode)
+        4 changes (--detailed-exitcode) 14 no feasible configuration (plan)
 `;
 
 /** What it does, how it is called, examples to copy, options: within 100 columns. */

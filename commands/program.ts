@@ -45,6 +45,16 @@ export function createProgram(): Command {
     .action(async (scenario, options) => {
       await (await import('./sweep.ts')).sweep(scenario, options);
     });
+  simulation(
+    program.command('plan <scenario>').description('The smallest fleet that meets the SLOs, with headroom and a failure to spare.'),
+  )
+    .option('--max-load', 'the inverse: the largest load that the fleet as written carries')
+    .option('--contexts <LIST>', 'add a table of cost against context length, e.g. 64k,256k,1M')
+    .option('--exhaustive', 'search every configuration, also those that cannot be cheaper')
+    .option('--resume', 'keep what an interrupted plan in --out has tried')
+    .action(async (scenario, options) => {
+      await (await import('./plan.ts')).plan(scenario, options);
+    });
   simulation(program.command('bound <scenario>').description('Regret of every arm against oracles that know the order it was served in.'))
     .option('--oracle <LIST>', 'infinite,belady,ttl,router (default: all)')
     .option('--arm <NAME>', 'only this arm (default: all, the best by the primary metric in detail)')

@@ -176,7 +176,8 @@ export function counted(n: number, thing: string): string {
   return `${thousands(n)} ${thing}${n === 1 ? '' : 's'}`;
 }
 
-function wallTime(text: string): number {
+/** Wall time of `--time-limit`, ms. Throws UserError. */
+export function wallTime(text: string): number {
   const ms = parseScalar('duration', text, false);
   if (typeof ms !== 'number')
     throw new UserError({

@@ -131,6 +131,12 @@ const SCENARIO: Record<string, CodeEntry> = {
     'values and range are both missing or both given, or the progression is empty',
     'Write values, a range, or path=from..to:step',
   ),
+  E_PLAN_SLO: entry(
+    'a plan has nothing to meet, or names an objective that it cannot judge',
+    'plan judges objectives of scope run and level error, over a window with an end',
+    'Add an SLO of scope run, for example turn.ttft.p(95) < 3s',
+  ),
+  E_PLAN_SIZE: entry('plan.size.min is above plan.size.max', 'the range of sizes is empty', 'Raise max or lower min'),
   E_SWEEP_POINTS: entry(
     'a sweep has more points than allowed',
     'the product of the axes exceeds sweep.maxPoints',

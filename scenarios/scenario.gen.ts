@@ -1268,6 +1268,23 @@ export interface Scenario {
        * Paths and the values they take in this entry.
        */
       set?: {};
+      /**
+       * What is searched in this configuration, where it differs from plan.size.
+       */
+      size?: {
+        /**
+         * Path of the leaf.
+         */
+        path?: string;
+        /**
+         * Smallest size.
+         */
+        min?: number;
+        /**
+         * Largest size.
+         */
+        max?: number;
+      };
     }[];
     /**
      * Searched exhaustively.

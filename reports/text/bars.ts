@@ -86,3 +86,11 @@ function niceStep(raw: number): number {
   const f = raw / power;
   return (f <= 1 ? 1 : f <= 2 ? 2 : f <= 5 ? 5 : 10) * power;
 }
+
+const SPARKS = '▁▂▃▄▅▆▇█';
+
+/** One sign per value, its height in eighths of the largest; a blank where there is none. Values below 0 count as 0. */
+export function sparkline(values: readonly (number | null)[]): string {
+  const top = Math.max(...values.map((v) => v ?? 0));
+  return values.map((v) => (v === null ? ' ' : SPARKS[top <= 0 ? 0 : Math.max(0, Math.min(7, Math.ceil((8 * v) / top) - 1))])).join('');
+}

@@ -1,5 +1,6 @@
 /** What a fault does to a worker, and what the plane is told at once (a draining worker says so; a lost one is noticed). */
 import type { ControlPlane } from '../../control/ports.ts';
+import { emptyLoadView } from '../engine/empty-load-view.ts';
 import type { Worker } from '../engine/worker.ts';
 import type { FaultSpec } from './fleet.ts';
 
@@ -18,4 +19,18 @@ export function applyFault(fault: FaultSpec, ends: boolean, index: number, worke
     worker.crash(nowMs);
     plane.worker({ rank, state: 'lost', epoch }, nowMs);
   }
+}
+
+/** Rank of the worker that holds the most KV blocks in HBM, the lowest of equals; every one has been brought to `nowMs`. */
+export function busiestWorker(workers: readonly Worker[], nowMs: number): number {
+  const view = emptyLoadView();
+  let busiest = 0;
+  let most = -1;
+  for (const worker of workers) {
+    worker.loadView(nowMs, view);
+    if (view.kvCachedBlocks <= most) continue;
+    most = view.kvCachedBlocks;
+    busiest = worker.index;
+  }
+  return busiest;
 }

@@ -25,13 +25,13 @@ import { LOGGED } from '../kernel/run-hash.ts';
 import { TURN_STATUS } from '../measure/turn-table.ts';
 import { AgentLoop, type ClosedLoopSink, type PlayEnd } from '../workload/closed-loop.ts';
 import type { Workload } from '../workload/workload.ts';
-import { applyFault } from './apply-fault.ts';
+import { applyFault, busiestWorker } from './apply-fault.ts';
 import { attemptEnd } from './attempt-end.ts';
 import { ATTEMPT, Attempts, END, endKind } from './attempts.ts';
 import type { ClusterRun, ClusterSpec } from './cluster-spec.ts';
 import { DelayLine } from './delay-line.ts';
 import { OBSERVE, queueFixedEvents } from './fixed-events.ts';
-import type { FaultSpec } from './fleet.ts';
+import { BUSIEST, type FaultSpec } from './fleet.ts';
 import { KvFeed } from './kv-feed.ts';
 import { LateRanks } from './late-ranks.ts';
 import { MessageSlots } from './message-slots.ts';
@@ -531,20 +531,16 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
     const v = this.#sampler.look(worker, this.#nowMs);
     const report = { rank, asOfMs: this.#nowMs, waiting: v.waiting, running: v.running, kvUsage: v.kvReferencedBlocks / v.kvUsableBlocks };
     this.#send(LINE.report, this.#nowMs + REPORT_TRAVEL_MS, rank, this.#reports.put(report));
-    if (this.#liveTurns > 0 || this.#population.live > 0 || this.#population.hasInitial) {
+    if (this.#liveTurns > 0 || this.#population.live > 0 || this.#population.hasInitial)
       this.#calendar.push(this.#nowMs + this.#spec.network.metricsAgeMs, EVENT_CLASS.observe, rank, rank);
-    }
   }
 
   /** Looks at all workers. */
   #sample(): void {
     this.#sampler.begin(this.#nowMs, this.#population.live);
-    this.#workers.forEach((worker, rank) => {
-      worker.advance(this.#nowMs, EVENT_CLASS.observe);
-      this.#touch(rank);
-      this.#sampler.add(worker, this.#nowMs);
-      if (worker.stuck !== null) this.#failStuck(worker.stuck);
-    });
+    this.#advanceAll(EVENT_CLASS.observe);
+    for (const worker of this.#workers) this.#sampler.add(worker, this.#nowMs);
+    for (const { stuck } of this.#workers) if (stuck !== null) this.#failStuck(stuck);
     this.#sampler.check(this.#workers, this.#nowMs, this.#spec.checks === 'deep');
     if (this.#isDone()) return;
     this.#calendar.push(nextLookMs(this.#nowMs, this.#calendar.nextMs), EVENT_CLASS.observe, 0, OBSERVE.sample);
@@ -552,20 +548,28 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
 
   /** The warm-up is over: counters, sketches and causes count from here. */
   #beginWindow(): void {
-    this.#workers.forEach((worker, rank) => {
-      worker.advance(this.#nowMs, EVENT_CLASS.observe);
-      this.#touch(rank);
-    });
+    this.#advanceAll(EVENT_CLASS.observe);
     this.#record.beginWindow(this.#workers);
     this.#sampler.reset();
   }
 
-  #fault(rank: number, index: number): void {
+  /** `index` of a fault that begins; -1 - index where it ends. */
+  #fault(entity: number, index: number): void {
     const isEnd = index < 0;
     const fault: FaultSpec = this.#spec.faults[isEnd ? -1 - index : index]!;
+    const isToBeFound = !isEnd && fault.worker === BUSIEST;
+    if (isToBeFound) this.#advanceAll(EVENT_CLASS.lifecycle);
+    const rank = isToBeFound ? busiestWorker(this.#workers, this.#nowMs) : entity;
     applyFault(fault, isEnd, index, this.#workers[rank]!, this.#plane, this.#nowMs);
     this.#touch(rank);
     if (!isEnd && Number.isFinite(fault.forMs)) this.#calendar.push(this.#nowMs + fault.forMs, EVENT_CLASS.lifecycle, rank, -1 - index);
+  }
+
+  #advanceAll(eventClass: number): void {
+    this.#workers.forEach((worker, rank) => {
+      worker.advance(this.#nowMs, eventClass);
+      this.#touch(rank);
+    });
   }
 
   #isDone(): boolean {
@@ -586,7 +590,7 @@ export class Cluster implements WorkerSink, Effects, ClosedLoopSink {
   }
 
   #failStuck(reason: string): never {
-    const waiting = this.#workers.map((w) => w.stuck).filter((s) => s !== null);
-    throw new StuckError(`${waiting[0] ?? reason} at sim ${Math.round(this.#nowMs)} ms after ${this.#calendar.yielded} events`);
+    const first = this.#workers.find((w) => w.stuck !== null)?.stuck;
+    throw new StuckError(`${first ?? reason} at sim ${Math.round(this.#nowMs)} ms after ${this.#calendar.yielded} events`);
   }
 }

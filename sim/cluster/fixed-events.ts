@@ -11,7 +11,7 @@ export const OBSERVE = { sample: -1, warm: -2 } as const;
 /** Queues them. A fault's payload is its index. */
 export function queueFixedEvents(spec: ClusterSpec, calendar: Calendar): void {
   spec.faults.forEach((fault, i) => {
-    calendar.push(fault.atMs, EVENT_CLASS.lifecycle, fault.worker, i);
+    calendar.push(fault.atMs, EVENT_CLASS.lifecycle, Math.max(0, fault.worker), i);
   });
   calendar.push(SAMPLE_MS, EVENT_CLASS.observe, 0, OBSERVE.sample);
   if (spec.warmupMs > 0) calendar.push(spec.warmupMs, EVENT_CLASS.observe, 0, OBSERVE.warm);

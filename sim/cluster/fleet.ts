@@ -65,10 +65,14 @@ export interface FleetSpec {
   readonly onLook?: OnLook;
 }
 
+/** {@link FaultSpec.worker} of a fault that hits whichever worker holds the most KV blocks when it begins. */
+export const BUSIEST = -1;
+
 /** A fault to inject. */
 export interface FaultSpec {
   readonly atMs: number;
   readonly kind: 'crash' | 'drain' | 'slow';
+  /** Rank, or {@link BUSIEST}. */
   readonly worker: number;
   /** How long it lasts; a crashed worker restarts cold afterwards. */
   readonly forMs: number;

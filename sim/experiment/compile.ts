@@ -16,7 +16,7 @@ import type {
   TimerSettings,
   WorkloadSettings,
 } from '../../scenarios/settings.ts';
-import { kvCapacity } from '../hardware/capacity.ts';
+import { type CapacityInput, kvCapacity } from '../hardware/capacity.ts';
 import { findCell, type ProblemPlace, resolveParameters, type TimingCell } from '../hardware/cells.ts';
 import { findGpu, HOST_LINK } from '../hardware/gpus.ts';
 import { findModel, weightBytes } from '../hardware/models.ts';
@@ -213,25 +213,7 @@ export function compilePool(settings: ScenarioSettings, pool: PoolSettings, inpu
   const cell = timer !== null ? undefined : findCell(query, place);
   const gpus = pool.tensorParallel * pool.dataParallel;
   const maxModelLen = e.maxModelLenTokens ?? fleet.contextLimitTokens;
-  const capacity = kvCapacity(
-    {
-      model,
-      weights: fleet.modelPreset.values.weights,
-      gpu,
-      tensorParallel: pool.tensorParallel,
-      memoryUtilization: e.memoryUtilization,
-      kvDtype: e.kvDtype,
-      blockTokens: e.blockSizeTokens,
-      maxSeqs: e.maxSeqs,
-      maxModelLen,
-      hostBytes: pool.tiers.host.sizeBytes,
-      weightBytes: weightBytes(model, fleet.modelPreset.values.weights),
-      overheadBytesPerGpu: e.overheadBytes,
-      ...(e.kvBlocks === undefined ? {} : { kvBlocks: e.kvBlocks }),
-      ...(cell === undefined ? {} : { measuredCell: `tp${cell.tp}/ep${cell.ep}` }),
-    },
-    place,
-  );
+  const capacity = kvCapacity(capacityInput(settings, pool, cell === undefined ? undefined : `tp${cell.tp}/ep${cell.ep}`), place);
   const parameters =
     cell === undefined ? undefined : resolveParameters(cell, engine, skewAlpha === null ? {} : { override: { skewAlpha } });
   const prefill = cell === undefined ? { msPerToken: 0, msPerPair: 0 } : poolPrefillCost(cell, engine, skewAlpha, e.maxBatchedTokens);
@@ -290,6 +272,30 @@ export function compilePool(settings: ScenarioSettings, pool: PoolSettings, inpu
     blockBytes: capacity.blockBytesPerGpu,
     usdPerGpuHour: settings.cost.usdPerGpuHour ?? pool.priceUsdPerGpuHour,
     tdpW: gpu.tdpW,
+  };
+}
+
+/** What decides the memory of a pool's workers. `measuredCell` is named where the model does not fit. Hardware must be known. */
+export function capacityInput(settings: ScenarioSettings, pool: PoolSettings, measuredCell?: string): CapacityInput {
+  const { fleet } = settings;
+  const { weights } = fleet.modelPreset.values;
+  const model = findModel(fleet.modelPreset.values.model)!;
+  const e = pool.engine.with;
+  return {
+    model,
+    weights,
+    gpu: findGpu(pool.gpuPreset.values.id)!,
+    tensorParallel: pool.tensorParallel,
+    memoryUtilization: e.memoryUtilization,
+    kvDtype: e.kvDtype,
+    blockTokens: e.blockSizeTokens,
+    maxSeqs: e.maxSeqs,
+    maxModelLen: e.maxModelLenTokens ?? fleet.contextLimitTokens,
+    hostBytes: pool.tiers.host.sizeBytes,
+    weightBytes: weightBytes(model, weights),
+    overheadBytesPerGpu: e.overheadBytes,
+    ...(e.kvBlocks === undefined ? {} : { kvBlocks: e.kvBlocks }),
+    ...(measuredCell === undefined ? {} : { measuredCell }),
   };
 }
 

@@ -3,11 +3,11 @@ import type { RankFacts } from '../../control/ports.ts';
 import type { FleetSpec, NodeSpec, WorkerSpec } from '../cluster/fleet.ts';
 import type { StepTimer } from '../engine/step-timer.ts';
 import { CellTimer, prefillCost } from '../hardware/cell-timer.ts';
-import { cellFile, resolveParameters, type TimingCell } from '../hardware/cells.ts';
+import { cellFile, resolveParameters, type StepParameters, type TimingCell } from '../hardware/cells.ts';
 import { FixedTimer } from '../hardware/fixed-timer.ts';
 import { NODE } from '../hardware/gpus.ts';
 import { PhaseTimer } from '../hardware/phase-timer.ts';
-import { PolynomialTimer } from '../hardware/polynomial-timer.ts';
+import { PolynomialTimer, type PolynomialTimes, type Quadratic } from '../hardware/polynomial-timer.ts';
 import type { PoolPlan } from './run-plan.ts';
 
 /** Builds the fleet of an arm: workers fill nodes in index order, a worker larger than a node takes whole nodes. */
@@ -73,22 +73,34 @@ function reloadMsPerBlock({ config, hostReadBytesPerMs }: PoolPlan): number {
 }
 
 function timerOf(pool: PoolPlan): StepTimer {
-  const { timer, requestMs } = pool;
+  const { timer, requestMs, stepScale = 1 } = pool;
   switch (timer?.kind) {
     case 'fixed':
-      return new FixedTimer(timer.stepMs, requestMs);
+      return new FixedTimer(stepScale * timer.stepMs, requestMs);
     case 'phases':
-      return new PhaseTimer(timer, requestMs);
+      return new PhaseTimer({ prefillMs: stepScale * timer.prefillMs, decodeMs: stepScale * timer.decodeMs }, requestMs);
     case 'polynomial':
-      return new PolynomialTimer(timer, (pool.config.blocks - 1) * pool.config.blockTokens, requestMs);
+      return new PolynomialTimer(scaledPolynomial(timer, stepScale), (pool.config.blocks - 1) * pool.config.blockTokens, requestMs);
   }
   const cell = cellById(pool.cell);
-  return new CellTimer(cell, parametersOf(cell, pool));
+  return new CellTimer(cell, scaledParameters(parametersOf(cell, pool), stepScale));
 }
 
-function parametersOf(cell: TimingCell, pool: Pick<PoolPlan, 'engine' | 'skewAlpha'>) {
+function parametersOf(cell: TimingCell, pool: Pick<PoolPlan, 'engine' | 'skewAlpha'>): StepParameters {
   const layers = pool.skewAlpha === null ? {} : { override: { skewAlpha: pool.skewAlpha } };
   return resolveParameters(cell, pool.engine, layers).parameters;
+}
+
+/** Parameters whose step times are `by` times as long: every term of a step carries one of them. */
+function scaledParameters(p: StepParameters, by: number): StepParameters {
+  if (by === 1) return p;
+  const { phi, phiPrefill, o0Ms, o1Ms, deltaMsPerLayer } = p;
+  return { ...p, phi: by * phi, phiPrefill: by * phiPrefill, o0Ms: by * o0Ms, o1Ms: by * o1Ms, deltaMsPerLayer: by * deltaMsPerLayer };
+}
+
+function scaledPolynomial(times: PolynomialTimes, by: number): PolynomialTimes {
+  const scaled = ([a, b, c]: Quadratic): Quadratic => [by * a, by * b, by * c];
+  return { prefill: scaled(times.prefill), decode: scaled(times.decode), floorMs: by * times.floorMs };
 }
 
 /** Prefill cost of a cell at a chunk size, for policies and `onboard: cheaper`. */

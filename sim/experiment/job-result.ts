@@ -13,6 +13,8 @@ export interface JobResult {
   /** SLO name -> items that met it and items judged (scope turn and session). */
   readonly slo: Readonly<Record<string, { readonly met: number; readonly of: number }>>;
   readonly sources: TokenSources;
+  /** The primary metric between the edges of the plan; null = nothing arrived. */
+  readonly primaryBetween?: readonly (number | null)[];
   readonly runHash: string;
   readonly workloadHash: string;
   readonly facts: JobFacts;

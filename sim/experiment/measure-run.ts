@@ -38,6 +38,7 @@ export function measureRun(
     samples,
     slo: Object.fromEntries(plan.slos.filter((s) => s.scope !== 'run').map((s) => [s.name, objectiveShare(s, measures)])),
     sources: run.sources,
+    ...(plan.primaryEdgesMs === undefined ? {} : { primaryBetween: primaryBetween(plan.primaryEdgesMs, plan.primary, measures) }),
     runHash: run.runHash,
     workloadHash: run.workload.hash,
     facts: factsOf(plan, run, wallMs),
@@ -45,6 +46,11 @@ export function measureRun(
     ...(plan.record.includes('requests') ? { requestsCsv: requestsCsv(job.replication, run) } : {}),
     ...(incomplete === undefined ? {} : { incomplete }),
   };
+}
+
+/** A metric of turns in each interval between two edges; counters know the whole window only and give the same value in each. */
+function primaryBetween(edgesMs: readonly number[], primary: string, measures: RunMeasures): (number | null)[] {
+  return edgesMs.slice(1).map((toMs, i) => metricValue(primary, { ...measures, window: { fromMs: edgesMs[i]!, toMs } }));
 }
 
 /** The window and columns that the registry's formulas read. */

@@ -47,6 +47,8 @@ export interface PoolPlan {
   readonly blockBytes: number;
   readonly usdPerGpuHour: number;
   readonly tdpW: number;
+  /** Factor on every step time, for sensitivities; absent = 1. */
+  readonly stepScale?: number;
 }
 
 /** Where sessions come from: a file, or a generator that draws them anew for every replication. */
@@ -122,6 +124,10 @@ export interface RunPlan {
   readonly noProgress: number;
   readonly timeLimitMs: number;
   readonly slos: readonly SloPlan[];
+  /** `false`: misses are not judged, which saves a quarter of the time; metrics of causes are null. */
+  readonly attribution?: false;
+  /** Ascending times, ms: the primary metric is told for each interval between two of them as well. */
+  readonly primaryEdgesMs?: readonly number[];
   /** Metric expressions to evaluate per replication. */
   readonly exprs: readonly string[];
   readonly primary: string;

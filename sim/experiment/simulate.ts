@@ -153,7 +153,7 @@ export function clusterSpec(
     seed: plan.seed,
     tieSeed: plan.tieSeed,
     noProgressEvents: plan.noProgress * 1000,
-    attribution: true,
+    attribution: plan.attribution !== false,
   };
 }
 

@@ -134,16 +134,49 @@ function formulaTokens(input: CapacityInput, tensorParallel: number, memoryUtili
   });
 }
 
-function modelTooLarge(input: CapacityInput, place: ProblemPlace): UserError {
+/** Where the memory of one GPU goes, bytes. */
+export interface GpuMemory {
+  readonly memoryBytes: number;
+  /** Share of it that the engine may use. */
+  readonly usableBytes: number;
+  readonly weightBytes: number;
+  readonly overheadBytes: number;
+  /** Fixed state of the most sequences. */
+  readonly sequenceBytes: number;
+  /** What is left for KV; negative = the model does not fit. */
+  readonly kvBytes: number;
+  /** Fewest GPUs, a power of two, on which it fits; above {@link MOST_GPUS} = on none. */
+  readonly minimumGpus: number;
+}
+
+/** Largest tensor-parallel size that is looked at. */
+export const MOST_GPUS = 64;
+
+/** The memory of one GPU of a worker, and the fewest GPUs that the model needs. */
+export function gpuMemory(input: CapacityInput): GpuMemory {
+  const usableBytes = input.gpu.memoryBytes * input.memoryUtilization;
   const weights = (input.weightBytes ?? weightBytes(input.model, input.weights)) / input.tensorParallel;
-  const overhead = input.overheadBytesPerGpu ?? MEMORY_DEFAULTS.overheadBytesPerGpu;
-  const reserved = (input.maxSeqs * input.model.perSequenceBytes) / kvShard(input.model, input.tensorParallel);
+  const overheadBytes = input.overheadBytesPerGpu ?? MEMORY_DEFAULTS.overheadBytesPerGpu;
+  const sequenceBytes = (input.maxSeqs * input.model.perSequenceBytes) / kvShard(input.model, input.tensorParallel);
+  let minimumGpus = 1;
+  while (minimumGpus <= MOST_GPUS && formulaTokens(input, minimumGpus, input.memoryUtilization) < input.blockTokens) minimumGpus *= 2;
+  return {
+    memoryBytes: input.gpu.memoryBytes,
+    usableBytes,
+    weightBytes: weights,
+    overheadBytes,
+    sequenceBytes,
+    kvBytes: usableBytes - weights - overheadBytes - sequenceBytes,
+    minimumGpus,
+  };
+}
+
+function modelTooLarge(input: CapacityInput, place: ProblemPlace): UserError {
+  const memory = gpuMemory(input);
+  const { weightBytes: weights, overheadBytes: overhead, sequenceBytes: reserved, usableBytes: usable, minimumGpus } = memory;
   const gb = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
   const state = reserved > 0 ? ` + ${input.maxSeqs} sequence states ${gb(reserved)}` : '';
-  const usable = input.gpu.memoryBytes * input.memoryUtilization;
-  let gpus = input.tensorParallel;
-  while (gpus <= 64 && formulaTokens(input, gpus, input.memoryUtilization) < input.blockTokens) gpus *= 2;
-  const minimum = gpus <= 64 ? `Minimum GPUs per worker: ${gpus}` : 'It does not fit 64 GPUs either';
+  const minimum = minimumGpus <= MOST_GPUS ? `Minimum GPUs per worker: ${minimumGpus}` : 'It does not fit 64 GPUs either';
   const measured = input.measuredCell === undefined ? '' : `; measured cell: ${input.measuredCell}`;
   return new UserError({
     severity: 'error',
