@@ -5,7 +5,7 @@ import { ChainCover } from './chain-cover.ts';
 
 const nat = fc.nat(100);
 
-it('moving a chain is adding the new one and taking the old one out', () => {
+it('moving a chain is adding the new one and taking the old one out; chains that are not to count are as if taken out', () => {
   const shape = fc.array(fc.record({ parent: nat, attach: nat, length: fc.integer({ min: 1, max: 5 }) }), { minLength: 1, maxLength: 8 });
   const chain = fc.record({ branch: nat, depth: nat });
   const moves = fc.array(fc.record({ which: nat, to: chain }), { maxLength: 20 });
@@ -26,13 +26,21 @@ it('moving a chain is adding the new one and taking the old one out', () => {
       for (const { which, to } of script) {
         const from = at[which % at.length]!;
         at[which % at.length] = place(to);
-        moved.move(...from, ...place(to));
+        const isExtended = moved.move(...from, ...place(to));
+        expect(isExtended).toBe(branches.commonDepth(...from, ...place(to)) === from[1]);
         renewed.add(...place(to));
         renewed.remove(...from);
         expect(moved.blocks).toBe(renewed.blocks);
         for (let b = 0; b < branches.count; b++) {
           for (let depth = 0; depth <= branches.end(b); depth++) expect(moved.covered(b, depth)).toBe(renewed.covered(b, depth));
         }
+      }
+      const some = at.slice(1);
+      for (const one of some) renewed.remove(...one);
+      const absent = some.map(([branch, depthBlocks]) => ({ branch, depthBlocks }));
+      for (let b = 0; b < branches.count; b++) {
+        for (let depth = 0; depth <= branches.end(b); depth++)
+          expect(moved.coveredWithout(absent, b, depth)).toBe(renewed.covered(b, depth));
       }
     }),
   );

@@ -48,6 +48,7 @@ export interface InferceptCounters {
   readonly settled: Record<ActionOutcome['result'], number>;
 }
 
+const NO_LOAD = { requests: 0, tokens: 0 };
 const SWAP_S = 4;
 const DISCARD_S = 7;
 /** A claim on a preserved context; renewed by nothing, ended by the next decision or request. */
@@ -73,6 +74,8 @@ export class Infercept implements RetentionPolicy {
   readonly #pauses: PauseTracker;
   readonly #frontiers: SessionFrontiers;
   #paused: Paused[] = [];
+  /** Running requests and their contexts by rank. */
+  readonly #loads: { requests: number; tokens: number }[] = [];
   readonly #running = new Map<number, { readonly rank: RankId; readonly tokens: number }>();
   #wakeMs: Millis = Number.POSITIVE_INFINITY;
 
@@ -127,18 +130,19 @@ export class Infercept implements RetentionPolicy {
   #dispatched(rank: RankId, request: RouteRequest, nowMs: Millis): void {
     const { session, attempt, branch, depthBlocks, arrivalMs, promptTokens } = request;
     this.#running.set(attempt, { rank, tokens: promptTokens });
+    this.#load(rank, 1, promptTokens);
     this.#pauses.resumed(session, branch, depthBlocks, arrivalMs, nowMs);
     this.#frontiers.began(session, attempt, branch, depthBlocks);
     const { branches } = this.#env;
-    this.#paused = this.#paused.filter(
-      ({ session: of, request: r }) =>
-        of !== session || 2 * branches.commonDepth(r.branch, r.depthBlocks, branch, depthBlocks) < r.depthBlocks,
-    );
+    const goesOn = ({ session: of, request: r }: Paused): boolean =>
+      of === session && 2 * branches.commonDepth(r.branch, r.depthBlocks, branch, depthBlocks) >= r.depthBlocks;
+    if (this.#paused.some(goesOn)) this.#paused = this.#paused.filter((one) => !goesOn(one));
   }
 
   #finished({ session, rank, request, end, pause, nowMs }: Extract<RetentionEvent, { kind: 'finished' }>, act: Act): void {
     const { attempt, branch, depthBlocks, hints } = request;
-    this.#running.delete(attempt);
+    const running = this.#running.get(attempt);
+    if (running !== undefined && this.#running.delete(attempt)) this.#load(running.rank, -1, -running.tokens);
     if (end.status !== 'finished' || depthBlocks === 0) {
       this.#frontiers.failed(session, attempt, nowMs);
       return;
@@ -154,17 +158,17 @@ export class Infercept implements RetentionPolicy {
 
   /** Decides about every paused context; those that stay are claimed once, when they are new (`attempt`). */
   #look(nowMs: Millis, act: Act, attempt?: number): void {
-    const budgets = new Map<RankId, Blocks>();
     const doomed: { readonly one: Paused; readonly waste: number; readonly way: 'swap' | 'discard' }[] = [];
-    const loads = this.#loads();
     for (const one of this.#paused) {
       // Every running request decodes one token per iteration.
-      const { requests, tokens } = loads.get(one.rank) ?? { requests: 0, tokens: 0 };
+      const { requests, tokens } = this.#loads[one.rank] ?? NO_LOAD;
       const waste = discardWaste(one.request.promptTokens, requests, tokens, this.#p.cost);
       const way = this.#way(one, waste, nowMs);
       if (way !== 'preserve') doomed.push({ one, waste, way });
       else if (one.request.attempt === attempt) this.#preserve(one, nowMs, act);
     }
+    if (doomed.length === 0) return;
+    const budgets = new Map<RankId, Blocks>();
     doomed.sort((a, b) => b.waste - a.waste || a.one.request.attempt - b.one.request.attempt);
     for (const { one, way } of doomed) {
       this.#paused.splice(this.#paused.indexOf(one), 1);
@@ -207,18 +211,12 @@ export class Infercept implements RetentionPolicy {
     return declaredMs === undefined ? (this.#rests.restMs(pause, tool, ageMs) ?? ageMs) : Math.max(0, declaredMs - ageMs);
   }
 
-  /** Running requests and their contexts by rank. */
-  #loads(): ReadonlyMap<RankId, { readonly requests: number; readonly tokens: number }> {
-    const loads = new Map<RankId, { requests: number; tokens: number }>();
-    for (const { rank, tokens } of this.#running.values()) {
-      const load = loads.get(rank);
-      if (load === undefined) loads.set(rank, { requests: 1, tokens });
-      else {
-        load.requests++;
-        load.tokens += tokens;
-      }
-    }
-    return loads;
+  /** Counts requests that begin or end on a rank, with their contexts. */
+  #load(rank: RankId, requests: number, tokens: number): void {
+    this.#loads[rank] ??= { requests: 0, tokens: 0 };
+    const load = this.#loads[rank];
+    load.requests += requests;
+    load.tokens += tokens;
   }
 
   /** Blocks that the link moves within a period. */

@@ -102,14 +102,16 @@ export class SessionFrontiers {
       open.frontiers.push({ branch, depthBlocks, pause, ranks: [...ranks] });
       return open.frontiers.length > MAX_FRONTIERS ? this.#leave(open.frontiers.shift()!) : undefined;
     }
-    this.#cover.move(old.branch, old.depthBlocks, to.branch, to.depthBlocks);
-    const rest = this.#uncovered(old);
+    const isExtended = this.#cover.move(old.branch, old.depthBlocks, to.branch, to.depthBlocks);
+    const rest = isExtended ? undefined : this.#uncovered(old);
     old.branch = to.branch;
     old.depthBlocks = to.depthBlocks;
     old.pause = to.pause;
     // The latest one stands last.
-    open.frontiers.splice(at, 1);
-    open.frontiers.push(old);
+    if (at < open.frontiers.length - 1) {
+      open.frontiers.splice(at, 1);
+      open.frontiers.push(old);
+    }
     for (const rank of to.ranks) {
       if (!old.ranks.includes(rank)) old.ranks.push(rank);
       if (old.ranks.length > MAX_RANKS) old.ranks.shift();
@@ -145,11 +147,7 @@ export class SessionFrontiers {
 
   /** Leading blocks of a chain that other sessions need. */
   neededByOthers(session: SessionId, branch: BranchId, depthBlocks: Blocks): Blocks {
-    const own = (this.#sessions.get(session)?.frontiers ?? []).filter((f) => f.depthBlocks > 0);
-    for (const f of own) this.#cover.remove(f.branch, f.depthBlocks);
-    const needed = this.#cover.covered(branch, depthBlocks);
-    for (const f of own) this.#cover.add(f.branch, f.depthBlocks);
-    return needed;
+    return this.#cover.coveredWithout(this.#sessions.get(session)?.frontiers ?? [], branch, depthBlocks);
   }
 
   /** A rank lost its memory. Cost O(frontiers). */
@@ -214,6 +212,8 @@ export class SessionFrontiers {
 
 /** Takes a request that is over out of those under way; undefined if it is not one of them. */
 function ended({ running }: OpenSession, attempt: number): OpenSession['running'][number] | undefined {
-  const at = running.findIndex((request) => request.attempt === attempt);
-  return at < 0 ? undefined : running.splice(at, 1)[0];
+  let at = running.length - 1;
+  while (at >= 0 && running[at]!.attempt !== attempt) at--;
+  if (at < 0) return undefined;
+  return at === running.length - 1 ? running.pop() : running.splice(at, 1)[0];
 }
