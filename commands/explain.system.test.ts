@@ -50,6 +50,8 @@ describe('explain', () => {
     ]);
     expect(code).toBe(0);
     expect(stdout).toContain('Turns of the session');
+    expect(stdout).toMatch(/costliest in s\d, replication 1:\n {4}\S+ [\d.]+ s in s\d\/root\/\d+: (missed|hit)[\s\S]*? RULE:/);
+    expect(stdout).toMatch(/\n {2}s0\/root\/0 .*\n {4}missed [\d,]+ cold.* tokens; to \S+, RULE:/);
     for (const line of stdout.split('\n')) expect([...line].length, line).toBeLessThanOrEqual(100);
   });
 

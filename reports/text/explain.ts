@@ -1,16 +1,15 @@
-/** The text of `explain`: sentences, the waterfall, causes of missed tokens, worst sessions, turns of one session. */
-import type { ExplainResult, ExplainRow, SessionTurn, WorstSession } from '../../sim/experiment/explain-result.ts';
+/** The text of `explain`: sentences, the waterfall, causes of missed tokens, then the sessions. */
+import type { ExplainResult, ExplainRow } from '../../sim/experiment/explain-result.ts';
 import { ROLL_UPS } from '../../sim/experiment/result.ts';
+import { sessionTurns, worstSessions } from './explain-sessions.ts';
 import { decimalsFor, fixed, signed, thousands } from './numbers.ts';
 import type { Paint } from './paint.ts';
 import { swapLines } from './swap.ts';
-import { type Cell, table, wrap } from './table.ts';
+import { type Cell, clip, table, wrap } from './table.ts';
 
 const COLUMNS = 100;
-/** Longer names of arms stand on a line of their own. */
+/** Longer names of arms are cut. */
 const NAME = 24;
-/** Turns of one session that are printed; the document has all. */
-const MOST_TURNS = 40;
 
 const RIGHT = { align: 'right' as const };
 const LEFT = { align: 'left' as const };
@@ -24,9 +23,9 @@ export function explainText(result: ExplainResult, paint: Paint): string {
   if (result.rows.length > 0) out.push('', ...waterfall(result, paint));
   if (result.swap !== undefined) out.push('', ...swapLines(result.swap, paint));
   out.push('', ...causes(result, paint));
-  out.push(...sessions('Worst sessions by slowdown', result.worst.bySlowdown, paint));
-  out.push(...sessions('Sessions that lost most against the reference', result.worst.byRegression, paint));
-  out.push(...turns(result.session, paint), '');
+  out.push(...worstSessions('Worst sessions by slowdown', result.worst.bySlowdown, paint));
+  out.push(...worstSessions('Sessions that lost most against the reference', result.worst.byRegression, paint));
+  out.push(...sessionTurns(result.session, paint), '');
   for (const note of result.notes) out.push(...wrap(note, COLUMNS));
   out.push(...wrap(trust(result), COLUMNS).map((line) => paint(line, 'dim')));
   return `${out.join('\n')}\n`;
@@ -72,63 +71,13 @@ function causes({ causes: { subject, reference } }: ExplainResult, paint: Paint)
   const dim = (text: string): Cell => ({ text, tone: 'dim' });
   const percent = (value: number): string => fixed(100 * value, 2);
   const sides = reference === undefined ? [subject] : [reference, subject];
-  const heads = [dim('Prompt tokens, %'), ...sides.map((row) => dim(short(row.arm))), ...(reference === undefined ? [] : [dim('pp')])];
+  const heads = [dim('Prompt tokens, %'), ...sides.map((row) => dim(clip(row.arm, NAME))), ...(reference === undefined ? [] : [dim('pp')])];
   const body = keys.map((key) => [
     `  ${key}`,
     ...sides.map((row) => percent(row[key])),
     ...(reference === undefined ? [] : [signed(100 * (subject[key] - reference[key]), 2)]),
   ]);
   return table([LEFT, ...sides.map(() => RIGHT), ...(reference === undefined ? [] : [RIGHT])], [heads, ...body], paint);
-}
-
-function sessions(title: string, list: readonly WorstSession[], paint: Paint): string[] {
-  if (list.length === 0) return [];
-  const dim = (text: string): Cell => ({ text, tone: 'dim' });
-  const heads = [title, 'rep', 'turns', 'slowdown', 'before', 'active, s', 'before', 'mostly'].map(dim);
-  const body = list.map((s) => [
-    `  ${short(s.session)}`,
-    String(s.replication),
-    thousands(s.turns),
-    fixed(s.slowdown, 2),
-    s.reference === undefined ? '' : fixed(s.reference.slowdown, 2),
-    fixed(s.activeTime, 1),
-    s.reference === undefined ? '' : fixed(s.reference.activeTime, 1),
-    largest(s.components),
-  ]);
-  const worst = list[0]!;
-  const events = worst.costliest.map((e) => `${e.component} ${fixed(e.time, 2)} s in ${e.turn}`).join(', ');
-  const columns = [{ ...LEFT, maxWidth: NAME }, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, LEFT];
-  return ['', ...table(columns, [heads, ...body], paint), ...wrap(`  costliest in ${worst.session}: ${events}.`, COLUMNS, 4)];
-}
-
-/** The component with the most time that is not the session's own decoding. */
-function largest(components: Readonly<Partial<Record<string, number>>>): string {
-  const rest = Object.entries(components).filter(([name]) => name !== 'decode.own');
-  const [first] = rest.sort((a, b) => b[1]! - a[1]!);
-  return first === undefined ? '' : first[0];
-}
-
-function turns(list: readonly SessionTurn[], paint: Paint): string[] {
-  if (list.length === 0) return [];
-  const dim = (text: string): Cell => ({ text, tone: 'dim' });
-  const body = list.slice(0, MOST_TURNS).map((t) => {
-    const parts = Object.entries(t.components).sort((a, b) => b[1]! - a[1]!);
-    const text = parts.slice(0, 2).map(([name, s]) => `${name} ${fixed(s!, 3)}`);
-    return [
-      `  ${short(t.turn)}`,
-      String(t.replication),
-      fixed(t.value, 3),
-      t.reference === undefined ? '' : fixed(t.reference, 3),
-      text.join(', '),
-    ];
-  });
-  const heads = ['Turns of the session', 'rep', 's', 'before', 'largest components, s'].map(dim);
-  const more = list.length > MOST_TURNS ? [`  ${list.length - MOST_TURNS} more turns: --json has them all`] : [];
-  return ['', ...table([{ ...LEFT, maxWidth: NAME }, RIGHT, RIGHT, RIGHT, LEFT], [heads, ...body], paint), ...more];
-}
-
-function short(name: string): string {
-  return name.length <= NAME ? name : `${name.slice(0, NAME - 2)}..`;
 }
 
 function trust({ replications, turns: t, reference, metric }: ExplainResult): string {

@@ -67,6 +67,11 @@ export function width(text: string): number {
   return [...text].length;
 }
 
+/** The text, or its begin and two dots where it is wider than `columns`. */
+export function clip(text: string, columns: number): string {
+  return width(text) <= columns ? text : `${[...text].slice(0, columns - 2).join('')}..`;
+}
+
 /** Pads to a width on the right. */
 export function padEnd(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - width(text)));

@@ -4,7 +4,7 @@ import { meanInterval } from '../measure/statistics.ts';
 import { COMPONENTS, type Component } from '../measure/turn-components.ts';
 import { ROWS, type RunRows, rowsOf } from '../measure/waterfall.ts';
 import { causeRow } from './cause-row.ts';
-import type { Difference, ExplainResult, ExplainRow, SessionTurn, WorstSession } from './explain-result.ts';
+import type { Difference, ExplainResult, ExplainRow, SessionTurn, TurnFate, WorstSession } from './explain-result.ts';
 import type { ExplainedRun, ExplainedTurn } from './explain-run.ts';
 import { sentencesOf } from './explain-sentences.ts';
 
@@ -159,11 +159,14 @@ export class ExplainReducer {
   }
 
   #list(replication: number, subject: ExplainedRun, reference: ExplainedRun | null): void {
-    for (const [turn, { session, ms, values }] of subject.turns) {
-      if (session !== this.#context.session) continue;
+    for (const [turn, explained] of subject.turns) {
+      if (explained.session !== this.#context.session) continue;
       const there = reference?.turns.get(turn);
       const more = there === undefined ? {} : { reference: there.ms / 1000 };
-      this.#session.push({ turn, replication, value: ms / 1000, ...more, components: named(values) });
+      this.#session.push({
+        ...{ turn, replication, value: explained.ms / 1000, ...more, components: named(explained.values) },
+        ...fateOf(explained),
+      });
     }
   }
 }
@@ -198,15 +201,21 @@ function meanOf(ms: readonly number[]): number | null {
 /** What the turns of a session consisted of. */
 function lifeOf(turns: readonly (readonly [string, ExplainedTurn])[]): Pick<WorstSession, 'turns' | 'components' | 'costliest'> {
   const sums = new Float64Array(COMPONENTS.length);
-  const events: { turn: string; component: Component; time: number }[] = [];
-  for (const [turn, { e2e, values }] of turns) {
-    (e2e ?? values).forEach((ms, k) => {
+  const events: { turn: string; component: Component; ms: number; of: ExplainedTurn }[] = [];
+  for (const [turn, explained] of turns) {
+    (explained.e2e ?? explained.values).forEach((ms, k) => {
       sums[k]! += ms;
-      if (ms > 0) events.push({ turn, component: COMPONENTS[k]!, time: ms / 1000 });
+      const component = COMPONENTS[k]!;
+      if (ms > 0 && component !== 'decode.own') events.push({ turn, component, ms, of: explained });
     });
   }
-  events.sort((a, b) => b.time - a.time);
-  return { turns: turns.length, components: named(sums), costliest: events.slice(0, COSTLIEST) };
+  events.sort((a, b) => b.ms - a.ms);
+  const costliest = events.slice(0, COSTLIEST).map(({ turn, component, ms, of }) => ({ turn, component, time: ms / 1000, ...fateOf(of) }));
+  return { turns: turns.length, components: named(sums), costliest };
+}
+
+function fateOf({ promptTokens, missed, decision }: ExplainedTurn): TurnFate {
+  return { promptTokens, missed, ...(decision === undefined ? {} : { decision }) };
 }
 
 function named(values: Float64Array): Partial<Record<Component, number>> {

@@ -2,10 +2,12 @@
  * The document of `kvcast explain`, version 1.0: where the time of turns went under one arm, or why it differs between two. Times in
  * seconds. Key order is part of the format.
  */
+import type { Cause } from '../measure/causes.ts';
 import type { Component } from '../measure/turn-components.ts';
 import type { RowName } from '../measure/waterfall.ts';
 import type { ArmPart } from './arm-parts.ts';
 import type { CauseRow } from './result.ts';
+import type { TurnDecision } from './turn-decisions.ts';
 
 /** Who is explained, or compared with. */
 export interface ExplainedArm {
@@ -47,6 +49,27 @@ export interface ExplainCauses {
   readonly reference?: CauseRow;
 }
 
+/** Tokens of a prompt that no tier served, for one reason. */
+export interface MissedTokens {
+  readonly cause: Cause;
+  readonly tokens: number;
+}
+
+/** What became of the prompt of a turn, and why it was sent where it was. */
+export interface TurnFate {
+  readonly promptTokens: number;
+  /** Most tokens first; what is missing to promptTokens was served by a tier. */
+  readonly missed: readonly MissedTokens[];
+  readonly decision?: TurnDecision;
+}
+
+/** One component of one turn. */
+export interface CostlyEvent extends TurnFate {
+  readonly turn: string;
+  readonly component: Component;
+  readonly time: number;
+}
+
 /** A session that suffered. Components of all its turns that the metric counts, from arrival to last token, s. */
 export interface WorstSession {
   readonly session: string;
@@ -56,12 +79,12 @@ export interface WorstSession {
   readonly activeTime: number;
   readonly reference?: { readonly slowdown: number; readonly activeTime: number };
   readonly components: Readonly<Partial<Record<Component, number>>>;
-  /** The three largest components of single turns. */
-  readonly costliest: readonly { readonly turn: string; readonly component: Component; readonly time: number }[];
+  /** The three largest components of single turns, own decoding aside. */
+  readonly costliest: readonly CostlyEvent[];
 }
 
 /** One turn of the session asked for: components of the metric, s. */
-export interface SessionTurn {
+export interface SessionTurn extends TurnFate {
   readonly turn: string;
   readonly replication: number;
   readonly value: number;

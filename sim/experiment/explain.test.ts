@@ -101,11 +101,40 @@ describe('an injected change shows where it acts', () => {
 
   it('a blind router instead of one that knows: routing', async () => {
     const file = traceOf('router', PRESSED);
-    const two = [one('workers=3')];
-    const result = await explained(file, [...two, 'control.router=dynamo-kv@1'], [...two, 'control.router=round-robin@1']);
+    const three = one('workers=3');
+    const result = await explained(file, [three, 'control.router=dynamo-kv@1'], [three, 'control.router=round-robin@1']);
     expect(result.rows[0]!.component).toBe('prefill.routing');
     expect(result.causes.subject.routing).toBeGreaterThan(0.3);
     expect(result.causes.reference!.routing).toBeLessThan(0.02);
+    // The worst session says by what rule its costliest turn was sent to where nothing of it was.
+    const [worst] = result.worst.byRegression;
+    const [event] = worst!.costliest;
+    expect(event).toMatchObject({ component: 'prefill.routing', decision: { reasons: ['RULE:turn'] } });
+    expect(event!.missed[0]!.cause).toBe('routed_elsewhere');
+    expect(explainText(result, noPaint)).toMatch(
+      /prefill\.routing [\d.]+ s in s\d\/root\/\d: missed [\d,]+ routed_elsewhere[\s\S]* RULE:turn/,
+    );
+  });
+
+  it('a turn of a session: what it missed adds up to what no tier served; the decision names the worker that was rated best', async () => {
+    const three = one('workers=3');
+    const file = traceOf('decision', PRESSED);
+    const result = await explained(file, [three, 'control.router=round-robin@1'], [three, 'control.router=dynamo-kv@1']);
+    expect(result.session).toHaveLength(6);
+    for (const { promptTokens, missed, decision } of result.session) {
+      expect(missed.reduce((sum, { tokens }) => sum + tokens, 0)).toBeLessThanOrEqual(promptTokens);
+      expect(decision!.reasons[0]).toBe('RULE:kv');
+      const [chosen, ...others] = decision!.scores;
+      expect(decision!.worker).toBe(chosen!.worker);
+      expect(others).toHaveLength(2);
+      for (const other of others) expect(other.score).toBeGreaterThanOrEqual(chosen!.score);
+      // Contributions explain the score.
+      const sum = Object.values(chosen!.features).reduce((all, { contribution }) => all + contribution, 0);
+      expect(sum).toBeCloseTo(chosen!.score, 9);
+    }
+    expect(result.session[0]!.decision!.reasons).toContain('COLD');
+    const late = result.session.at(-1)!;
+    expect(late.decision!.scores[0]!.cachedTokens).toBeGreaterThan(0);
   });
 
   it('a worker lost while sessions pause: fault', async () => {

@@ -1,5 +1,8 @@
 /** One job: materialise the workload of a replication, run the cluster of an arm on it, measure. */
+import type { BranchTable } from '../../control/blocks.ts';
 import { recordPlane } from '../../control/decision-log.ts';
+import type { ControlPlane, Effects, RecordLevel } from '../../control/ports.ts';
+import type { ClaimTally } from '../../control/retention/claim-tally.ts';
 import { engineLevels } from '../../control/retention/create-retention.ts';
 import { retentionPresets } from '../../control/retention/retention-presets.ts';
 import { fnv1a32 } from '../../control/router/keyed-draw.ts';
@@ -8,6 +11,7 @@ import { readTraceCached } from '../../traces/cache.ts';
 import type { Trace } from '../../traces/columns.ts';
 import { Cluster } from '../cluster/cluster.ts';
 import type { ClusterRun, ClusterSpec } from '../cluster/cluster-spec.ts';
+import { BUSIEST } from '../cluster/fleet.ts';
 import { ServiceLog } from '../cluster/service-log.ts';
 import { materialiseWorkload } from '../workload/materialise.ts';
 import { synthesizeTrace } from '../workload/synthetic/synthesize.ts';
@@ -108,7 +112,6 @@ export function clusterSpec(
   decisions: string[] | null,
 ): ClusterSpec {
   const facts = policyFacts(arm);
-  const routerSeed = fnv1a32(`${plan.seed}/${replication}/router`);
   const offset = new Map<string, number>();
   const claims = { refused: 0, clipped: 0 };
   let rank = 0;
@@ -123,15 +126,15 @@ export function clusterSpec(
     faults: arm.faults.map((f) => ({
       atMs: f.atMs,
       kind: f.kind,
-      worker: offset.get(f.pool)! + f.worker,
+      worker: f.worker === BUSIEST ? BUSIEST : offset.get(f.pool)! + f.worker,
       forMs: f.forMs,
       factor: f.factor,
     })),
     createPlane: (branches, effects) =>
       decisions === null
-        ? buildPlane(arm, routerSeed, 'off', branches, effects, claims)
+        ? planeOf(plan, arm, replication, 'off', branches, effects, claims)
         : recordPlane(
-            (inner, table) => buildPlane(arm, routerSeed, 'compact', table, inner, claims),
+            (inner, table) => planeOf(plan, arm, replication, 'compact', table, inner, claims),
             effects,
             branches,
             (line) => decisions.push(line),
@@ -155,6 +158,19 @@ export function clusterSpec(
     noProgressEvents: plan.noProgress * 1000,
     attribution: plan.attribution !== false,
   };
+}
+
+/** The control plane of one arm in one replication; what it decides does not depend on the level of its records. */
+export function planeOf(
+  { seed }: RunPlan,
+  arm: ArmPlan,
+  replication: number,
+  level: RecordLevel,
+  branches: BranchTable,
+  effects: Effects,
+  claims?: ClaimTally,
+): ControlPlane {
+  return buildPlane(arm, fnv1a32(`${seed}/${replication}/router`), level, branches, effects, claims);
 }
 
 /** The pools of an arm with engines set as its retention preset needs them: level of unmarked blocks, level from which victims are kept. */
