@@ -7,7 +7,7 @@ import module from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { CompiledCode } from './commands/compiled-code.ts';
 
-const SIMULATING = ['demo', 'run', 'compare', 'sweep'];
+const SIMULATING = ['demo', 'run', 'compare', 'sweep', 'gate'];
 
 /** The bundle of the whole program, or null where it is not wanted or not there (sources, coverage by module). */
 const code =

@@ -61,6 +61,17 @@ export function createProgram(): Command {
     .action(async (scenario, options) => {
       await (await import('./bound.ts')).bound(scenario, options);
     });
+  simulation(program.command('gate <scenario>').description('Fail a pull request that makes it worse: a policy against its baseline.'))
+    .option('--baseline <FILE>', 'baseline file (default: gate.baseline of the scenario)')
+    .option('--update', 'simulate and write the baseline file')
+    .option('--against <SCENARIO>', 'another scenario, or git:REF for this one as it was there; no baseline file')
+    .option('--allow-input-change', 'old policy on the new inputs: the verdict is on the policy alone')
+    .option('--require-conclusive', 'exit 12 if a metric cannot be judged')
+    .option('--enforce-slo', 'exit 10 if a run-scope SLO of level error fails')
+    .option('--arm <NAME>', 'the arm that is judged, where there are several')
+    .action(async (scenario, options) => {
+      await (await import('./gate.ts')).gate(scenario, options);
+    });
   output(
     program
       .command('explain <result>')

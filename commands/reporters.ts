@@ -52,7 +52,8 @@ function split(reporter: string): [string, string | undefined] {
   return at < 0 ? [reporter, undefined] : [reporter.slice(0, at), reporter.slice(at + 1)];
 }
 
-function writeWhole(file: string, content: string): void {
+/** Writes a file whole or not at all. Throws UserError E_OUTPUT. */
+export function writeWhole(file: string, content: string): void {
   const temporary = `${file}.tmp-${process.pid}`;
   try {
     writeFileSync(temporary, content);

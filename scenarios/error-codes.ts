@@ -241,6 +241,26 @@ const RUN: Record<string, CodeEntry> = {
     'Update the baseline or use --allow-input-change',
   ),
   E_GATE_ARMS: entry('a gate needs exactly one arm', 'the scenario has several', 'Pick one with --arm'),
+  E_BASELINE: entry(
+    'a baseline file is damaged or was edited',
+    'it is no JSON, or does not fit the schema: kvcast schema baseline',
+    'Make it again with kvcast gate SCENARIO --update',
+  ),
+  E_BASELINE_REFUSED: entry(
+    'a run makes no baseline',
+    'it was interrupted, hit a limit or was saturated, so that its values mean little',
+    'Mend the scenario, or add --force',
+  ),
+  E_BASELINE_SIZE: entry(
+    'a baseline would be larger than 200 KB',
+    'too many replications or metrics to be reviewed',
+    'Use fewer replications or fewer metrics',
+  ),
+  E_GIT: entry(
+    'a git revision cannot be read',
+    'the name is unknown here, the clone is shallow, or git is not installed',
+    'Fetch the revision, or name another: git:main, git:HEAD~1',
+  ),
 };
 
 /** Codes of traces. Source: trace specification 1.4, 2.2, 3.2, 3.3. */

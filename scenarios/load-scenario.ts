@@ -16,11 +16,12 @@ import { fileExists, readSource, resolveExtends, type SourceFile } from './exten
 import { declaredInert, type InertLeaf, trackReads, unreadInert } from './inert-fields.ts';
 import { cloneTree, eachLeaf, type LocatedMap, namedPath, nodeAt, type Origin, type PathStep, toValue } from './located-tree.ts';
 import { finishMerge } from './merge.ts';
+import { normalText } from './normal-text.ts';
 import { findPackageRoot, type PolicyCatalogue, type PresetStore, presetStore } from './presets.ts';
 import { type Place, placeOf, sortProblems } from './problem-place.ts';
 import { parseScalar, SCALAR_NAMES, type ScalarKind } from './scalars.ts';
 import type { Scenario } from './scenario.gen.ts';
-import { type FieldSchema, SCENARIO_SCHEMA } from './schema-walk.ts';
+import { type FieldSchema, fieldAt, SCENARIO_SCHEMA } from './schema-walk.ts';
 import { applySet, resolvePath, splitPath } from './set-path.ts';
 import type { ScenarioSettings } from './settings.ts';
 
@@ -61,6 +62,8 @@ export interface LoadedArm {
   readonly scenario: Scenario;
   /** sha256 (hex) of the arm's resolved scenario; equal arms have equal ids. */
   readonly armId: string;
+  /** All leaves of this arm with their normal texts. */
+  leaves(): readonly NormalLeaf[];
   /** Origin of a leaf in this arm. */
   origin(path: string): Origin | undefined;
   /** Place for a problem of this arm. */
@@ -72,6 +75,14 @@ export interface ResolvedLeaf {
   /** List items by name. */
   readonly path: string;
   readonly value: unknown;
+  readonly origin: Origin;
+}
+
+/** A leaf with the text that equal values share. */
+export interface NormalLeaf {
+  /** List items by name. */
+  readonly path: string;
+  readonly text: string;
   readonly origin: Origin;
 }
 
@@ -244,6 +255,7 @@ function loadedArm(arm: ArmTree, settings: ScenarioSettings, reads: Set<string>)
     read: trackReads(settings, reads),
     scenario: toValue(arm.tree) as Scenario,
     armId: hashOf(arm.tree),
+    leaves: () => normalLeaves(arm.tree),
     origin: (path) => originOf(arm.tree, path),
     locate: (path) => locate(arm.tree, path),
   };
@@ -295,6 +307,14 @@ function distinct(problems: readonly Problem[]): Problem[] {
 function leavesOf(root: LocatedMap): ResolvedLeaf[] {
   const leaves: ResolvedLeaf[] = [];
   eachLeaf(root, (steps, node) => leaves.push({ path: namedPath(root, steps), value: toValue(node), origin: node.origin }));
+  return leaves;
+}
+
+function normalLeaves(root: LocatedMap): NormalLeaf[] {
+  const leaves: NormalLeaf[] = [];
+  eachLeaf(root, (steps, node) =>
+    leaves.push({ path: namedPath(root, steps), text: normalText(toValue(node), fieldAt(steps)), origin: node.origin }),
+  );
   return leaves;
 }
 

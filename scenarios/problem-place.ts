@@ -12,6 +12,12 @@ export function placeOf(origin: Origin | undefined): Place {
   return { file: origin.source, ...(origin.line === undefined ? {} : { line: origin.line, column: origin.column ?? 1 }) };
 }
 
+/** `file a.yaml:14:12`, `flag --set …`, `preset gpu/h100-sxm@1`, `default`. */
+export function originText(origin: Origin): string {
+  const source = origin.source === undefined ? '' : ` ${origin.source}`;
+  return `${origin.kind}${source}${origin.line === undefined ? '' : `:${origin.line}:${origin.column ?? 1}`}`;
+}
+
 /** A Problem from its parts; `via` of the origin becomes part of the hint. */
 export function problemAt(
   origin: Origin | undefined,

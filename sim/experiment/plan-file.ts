@@ -47,12 +47,14 @@ export function readStoredRun(path: string): StoredRun {
   return { folder, result, plan: planFromText(readFileSync(file, 'utf8')) };
 }
 
-function tagged(_key: string, value: unknown): unknown {
+/** JSON.stringify replacer for what JSON has not: infinities and maps. */
+export function tagged(_key: string, value: unknown): unknown {
   if (value instanceof Map) return { $map: [...value] };
   return typeof value === 'number' && !Number.isFinite(value) ? { $number: String(value) } : value;
 }
 
-function untagged(_key: string, value: unknown): unknown {
+/** The inverse of {@link tagged}, for JSON.parse. */
+export function untagged(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if ('$map' in value) return new Map(value.$map as [string, number][]);
   return '$number' in value ? Number(value.$number) : value;

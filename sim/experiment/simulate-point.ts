@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import type { LoadedScenario } from '../../scenarios/load-scenario.ts';
+import { originText } from '../../scenarios/problem-place.ts';
 import { formatDuration } from '../../scenarios/scalars.ts';
 import { type Conducted, conduct, type ReplicationRule } from './conduct.ts';
 import type { Executor } from './executor.ts';
@@ -184,11 +185,6 @@ function loadedInert(loaded: LoadedScenario): InertField[] {
   return loaded
     .inert({ unread: false })
     .map((leaf) => ({ path: leaf.path, value: leaf.value, origin: originText(leaf.origin), reason: leaf.reason }));
-}
-
-function originText(origin: { readonly kind: string; readonly source?: string; readonly line?: number; readonly column?: number }): string {
-  const source = origin.source === undefined ? '' : ` ${origin.source}`;
-  return `${origin.kind}${source}${origin.line === undefined ? '' : `:${origin.line}:${origin.column ?? 1}`}`;
 }
 
 function resolvedYaml(loaded: LoadedScenario): string {

@@ -20,8 +20,14 @@ export function compileSlo(slo: SloSettings): SloPlan {
   if ('code' in parsed) throw new Error(`objective ${slo.name} passed the loader but does not parse: ${parsed.message}`);
   const { op } = parsed;
   const left = slo.expr.slice(0, slo.expr.indexOf(op)).trim();
-  const [times, by] = TO_REGISTRY[parsed.unit] ?? [1, 1];
-  return { name: slo.name, expr: slo.expr, scope: slo.scope, level: slo.level, metric: left, op, bound: (parsed.bound * times) / by };
+  const bound = toRegistryUnit(parsed.bound, parsed.unit);
+  return { name: slo.name, expr: slo.expr, scope: slo.scope, level: slo.level, metric: left, op, bound };
+}
+
+/** A written number in the unit of the registry: `ms` and `min` as s, `%` and `pp` as shares; other units are the registry's own. */
+export function toRegistryUnit(written: number, unit: string): number {
+  const [times, by] = TO_REGISTRY[unit] ?? [1, 1];
+  return (written * times) / by;
 }
 
 /** Three-valued: pass if the unfavourable end satisfies the bound, fail if even the favourable one violates it, else open. */
