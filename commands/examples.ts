@@ -13,6 +13,13 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "kvcast plan coding-agents-500 --json | jq '.answer'",
   ],
   bound: ['kvcast bound quickstart --reps 3', 'kvcast bound agents-8 --oracle belady,infinite --json | jq .arms[0].rows'],
+  gate: [
+    'kvcast gate scenarios/ci-router-gate.yaml',
+    'kvcast gate scenarios/ci-router-gate.yaml --set arms.candidate.control.router.with.c=0.75',
+    'kvcast gate scenarios/ci-router-gate.yaml --reporter md:gate.md --require-conclusive',
+    'kvcast gate scenarios/ci-router-gate.yaml --baseline new.kvbase.json --update',
+  ],
+  init: ['kvcast init', 'kvcast init my-gate --template gate'],
   explain: [
     'kvcast explain kvcast-out/quickstart',
     "kvcast explain kvcast-out/quickstart --vs dynamo-kv+lru --metric 'turn.ttft.p(99)'",

@@ -1,19 +1,23 @@
 /** gate: does a change of policy make it worse? Judged against a baseline file, another scenario, or another revision. */
 import { join } from 'node:path';
 import { UserError } from '../control/user-error.ts';
+import { gateAnnotations } from '../reports/github.ts';
+import { gateJunit } from '../reports/junit.ts';
+import { gateComment } from '../reports/markdown/gate-comment.ts';
 import { liveProgress, plainProgress } from '../reports/progress.ts';
 import type { Terminal } from '../reports/terminal.ts';
 import { gateText } from '../reports/text/gate.ts';
 import type { LoadedArm, LoadedScenario } from '../scenarios/load-scenario.ts';
 import { didYouMean } from '../scenarios/spelling.ts';
 import { strongestExit } from '../sim/experiment/exit-state.ts';
-import { type Baseline, baselineOf, type ResolvedPolicy, resolvedPolicy } from '../sim/experiment/gate/baseline-file.ts';
+import { type Baseline, baselineOf, resolvedPolicy } from '../sim/experiment/gate/baseline-file.ts';
 import type { GateResult } from '../sim/experiment/gate/gate-result.ts';
 import { type GateRules, gateRules, measuredExprs } from '../sim/experiment/gate/gate-rules.ts';
 import { armOf, type GateInputs, gateInputs, workloadHashOf } from '../sim/experiment/gate/input-leaves.ts';
 import { type GateCase, type NamedBaseline, reduceGate, refusal, updated } from '../sim/experiment/gate/reduce-gate.ts';
 import type { JobResult } from '../sim/experiment/job-result.ts';
 import { planOf } from '../sim/experiment/plan-of.ts';
+import type { PolicySet } from '../sim/experiment/policies.ts';
 import { roundNumber } from '../sim/experiment/result-json.ts';
 import type { ArmPlan, RunPlan } from '../sim/experiment/run-plan.ts';
 import { prepareTrace } from '../sim/experiment/simulate.ts';
@@ -188,7 +192,7 @@ interface Simulation {
   /** Exactly so many; default: the rule of the scenario. */
   readonly replications?: number;
   /** Runs beside the candidate, on the same workloads. */
-  readonly oldPolicy?: ResolvedPolicy;
+  readonly oldPolicy?: PolicySet;
 }
 
 function simulate(
@@ -215,8 +219,8 @@ function simulate(
   });
 }
 
-function withPolicy(arm: ArmPlan, policy: ResolvedPolicy): ArmPlan {
-  const { admission: _, ...rest } = arm;
+function withPolicy(arm: ArmPlan, policy: PolicySet): ArmPlan {
+  const { admission: _admission, prefetch: _prefetch, ...rest } = arm;
   return { ...rest, ...policy, name: OLD_POLICY };
 }
 
@@ -250,7 +254,13 @@ function report(document: GateResult, { options, terminal, folder }: Context): v
     terminal.diagnostics([
       { severity: 'error', text: "E_GATE_INPUTS inputs differ from the baseline; a difference would not be the policy's." },
     ]);
-  writeReports(options, terminal, { text: (paint) => gateText(document, paint), json: () => json });
+  writeReports(options, terminal, {
+    text: (paint) => gateText(document, paint),
+    json: () => json,
+    md: () => gateComment(document),
+    junit: () => gateJunit(document, options.timestamps === true ? new Date().toISOString() : undefined),
+    github: () => gateAnnotations(document),
+  });
   if (document.verdict === 'refused')
     terminal.note('Undo the change, --allow-input-change (splits Δ into inputs + policy), or --update to accept it.');
   const isFinding = options.strict === true && (document.health.length > 0 || document.inert.length > 0);

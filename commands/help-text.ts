@@ -11,6 +11,7 @@ export const SHORT_HELP = `kvcast ${VERSION}: what happens if you route or retai
   kvcast sweep SCENARIO --sweep ttl=1m,5m,1h
   kvcast plan SCENARIO           smallest fleet that meets the SLOs
   kvcast bound SCENARIO          how much better an oracle would be
+  kvcast gate SCENARIO           fail a pull request that makes it worse
   kvcast explain RESULT          where the time went, and why two arms differ
   kvcast trace inspect FILE      what a trace holds, and what it cannot tell
 All commands: kvcast --help     One command: kvcast help compare     A code: kvcast help E_RANGE
@@ -20,21 +21,21 @@ All commands: kvcast --help     One command: kvcast help compare     A code: kvc
 export const LONG_HELP = `Usage: kvcast <command> [options]
 Ask     run · compare · sweep · plan · bound     simulate a scenario (plan: the inverse question)
 Why     explain                                  where the time of turns went, why two arms differ
-Decide  check                                    for CI: schema and meaning, without a run
+Decide  gate · check                             for CI: regressions, schema and meaning
 Look    trace inspect · convert · synthesize     what agents did
 Know    presets · schema · doctor                what can be named, what is installed
 Trust   conformance                              decisions recorded from vLLM, Dynamo, AISimulate
-Start   demo · help [COMMAND|CODE]
+Start   demo · init · help [COMMAND|CODE]
   -o, --out DIR            result directory (default kvcast-out/<scenario name>)
       --set PATH=VALUE     override a leaf, repeatable; lists by name: fleet.pools.main.workers=8
       --seed N  --reps N   root seed, replications          --jobs N   threads (default cores - 1)
-      --reporter R[:FILE]  text json, repeatable
+      --reporter R[:FILE]  text json, gate also md junit github, repeatable
       --json               same as --reporter json
       --strict             findings and inert fields become exit 3     --force  --time-limit D
   -q, --quiet  -v, --verbose  --color auto|always|never  --ascii  -h, --help  -V, --version
-Exit    0 success                        5 incomplete
-        1 internal error or invariant    6 model stuck
-        2 usage or invalid input        10 SLO breached (--enforce-slo)
+Exit    0 success                        5 incomplete                  11 regression
+        1 internal error or invariant    6 model stuck                 12 inconclusive (on request)
+        2 usage or invalid input        10 SLO or threshold breached   13 refused: inputs changed
         3 findings under --strict      130 interrupted (143 by TERM)
         4 changes (--detailed-exitcode) 14 no feasible configuration (plan)
 `;

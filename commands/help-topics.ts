@@ -17,12 +17,19 @@ The interval that is shown is the 95 % one.
 `;
 
 const EXITS = `exit-codes
-   0  success                                    6  model stuck: nothing can progress
-   1  internal error or violated invariant      10  an SLO of level error failed (--enforce-slo)
-   2  usage, or invalid scenario or trace      130  interrupted; complete replications were kept
-   3  findings under --strict                  143  the same by SIGTERM
+   0  success
+   1  internal error or violated invariant
+   2  usage, or invalid scenario, trace or baseline
+   3  findings under --strict
    4  verdicts improved or regressed (--detailed-exitcode)
    5  incomplete: some runs hit a limit
+   6  model stuck: nothing can progress
+  10  a threshold of a gate, or an SLO of level error (--enforce-slo), failed
+  11  gate: a metric of level error regressed
+  12  gate: something cannot be judged, and --require-conclusive was given
+  13  gate: inputs differ from the baseline, nothing was judged
+ 130  interrupted; complete replications were kept (143 the same by SIGTERM)
+Of several codes the first of 1 2 6 130 5 13 10 11 12 3 4 is returned; gate.json lists all reasons.
 `;
 
 /** Topic -> text. */

@@ -1,13 +1,17 @@
 /** check, schema, presets, doctor, help: what is known, without a simulation. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { UserError } from '../control/user-error.ts';
 import { thousands } from '../reports/text/numbers.ts';
 import { runCheck } from '../scenarios/check-command.ts';
 import type { CommandOutput } from '../scenarios/command-output.ts';
 import { ERROR_CODES } from '../scenarios/error-codes.ts';
+import { findPackageRoot } from '../scenarios/presets.ts';
 import { runPresets } from '../scenarios/presets-command.ts';
 import { runSchema } from '../scenarios/schema-command.ts';
 import { didYouMean } from '../scenarios/spelling.ts';
+import { gateRules } from '../sim/experiment/gate/gate-rules.ts';
 import { planOf } from '../sim/experiment/plan-of.ts';
 import { policyCatalogue } from '../sim/experiment/policy-catalogue.ts';
 import { VERSION } from '../version.ts';
@@ -21,6 +25,7 @@ export async function check(files: readonly string[], options: OutputOptions): P
     await runCheck(files, {
       policies,
       describe: (scenario) => {
+        gateRules(scenario);
         const plan = planOf(scenario, { metrics: [] });
         const pool = plan.arms[0]!.pools[0]!;
         return `KV ${thousands(pool.hbmTokens)}${pool.hostTokens > 0 ? ` + ${thousands(pool.hostTokens)} host` : ''} tokens per worker`;
@@ -41,7 +46,8 @@ export async function schema(
       : options.field !== undefined
         ? { field: options.field }
         : { kind: kind ?? 'scenario' };
-  print(await runSchema(request, { policies: policyCatalogue() }), options);
+  const baseline = readFileSync(join(findPackageRoot(), 'scenarios/schema/baseline.v1.schema.json'), 'utf8');
+  print(await runSchema(request, { policies: policyCatalogue(), schemas: { baseline } }), options);
 }
 
 /** `kvcast presets [KIND]` */

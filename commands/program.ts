@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { VERSION } from '../version.ts';
 import { helpText, LONG_HELP, SHORT_HELP } from './help-text.ts';
+import { TEMPLATE_NAMES } from './init-templates.ts';
 
 /** Builds the command line; exported for its tests. */
 export function createProgram(): Command {
@@ -69,8 +70,15 @@ export function createProgram(): Command {
     .option('--require-conclusive', 'exit 12 if a metric cannot be judged')
     .option('--enforce-slo', 'exit 10 if a run-scope SLO of level error fails')
     .option('--arm <NAME>', 'the arm that is judged, where there are several')
+    .option('--timestamps', 'time of the gate in JUnit')
     .action(async (scenario, options) => {
       await (await import('./gate.ts')).gate(scenario, options);
+    });
+  output(program.command('init [dir]').description('Write a scenario and a CI workflow to start from.'))
+    .addOption(new Option('--template <NAME>', 'what to start with').choices([...TEMPLATE_NAMES]).default('quickstart'))
+    .option('--force', 'overwrite files that are there')
+    .action(async (folder, options) => {
+      (await import('./init.ts')).init(folder, options);
     });
   output(
     program
@@ -178,7 +186,7 @@ function simulation(command: Command): Command {
     .option('--reps <N>', 'replications', integer('--reps'))
     .option('--jobs <N>', 'threads', integer('--jobs'))
     .addOption(new Option('--executor <NAME>', 'where jobs run').choices(['local', 'threads']))
-    .option('--reporter <name[:file]>', 'text or json, repeatable', collect)
+    .option('--reporter <name[:file]>', 'text or json; gate also md, junit, github; repeatable', collect)
     .option('--metric <EXPR>', 'add a metric, repeatable', collect)
     .option('--only-rep <N>', 'one replication', integer('--only-rep'))
     .option('--verify', 'run everything twice and compare hashes')

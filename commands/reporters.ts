@@ -3,6 +3,7 @@ import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { UserError } from '../control/user-error.ts';
 import type { Terminal } from '../reports/terminal.ts';
 import { noPaint, type Paint } from '../reports/text/paint.ts';
+import { didYouMean, orList } from '../scenarios/spelling.ts';
 import type { OutputOptions } from './terminal.ts';
 
 export interface Renderings {
@@ -10,6 +11,10 @@ export interface Renderings {
   json(): string;
   /** Chrome trace events; absent = the command draws no timeline. */
   perfetto?(): string;
+  /** Markdown, JUnit XML, GitHub annotations; absent = the command has no such report. */
+  md?(): string;
+  junit?(): string;
+  github?(): string;
 }
 
 /** Prints every asked rendering; text when nothing is asked. Files are written whole or not at all. Throws UserError E_USAGE, E_OUTPUT. */
@@ -38,13 +43,20 @@ export function writeReports(
   }
 }
 
+const NAMES = ['text', 'json', 'md', 'junit', 'github', 'perfetto'] as const;
+
 /** Throws UserError E_USAGE for a name that the command does not have. */
 function renderer(name: string, renderings: Renderings): (paint: Paint) => string {
-  if (name === 'text') return (paint) => renderings.text(paint);
-  if (name === 'json') return () => renderings.json();
-  if (name === 'perfetto' && renderings.perfetto !== undefined) return () => renderings.perfetto!();
-  const known = renderings.perfetto === undefined ? 'text or json' : 'text, json or perfetto';
-  throw new UserError({ severity: 'error', code: 'E_USAGE', message: `got reporter ${name}, expected ${known}` });
+  const known = NAMES.filter((n) => renderings[n] !== undefined);
+  const found = known.find((n) => n === name);
+  if (found !== undefined) return (paint) => renderings[found]!(paint);
+  const hint = didYouMean(name, known);
+  throw new UserError({
+    severity: 'error',
+    code: 'E_USAGE',
+    message: `got reporter ${name}, expected ${orList(known)}`,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 function split(reporter: string): [string, string | undefined] {

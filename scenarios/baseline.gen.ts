@@ -82,6 +82,9 @@ export interface Baseline {
       router: Policy;
       retention: Policy;
       admission?: Policy;
+      prefetch?: {
+        [k: string]: unknown | undefined;
+      };
     };
   };
   /**

@@ -256,6 +256,7 @@ const RUN: Record<string, CodeEntry> = {
     'too many replications or metrics to be reviewed',
     'Use fewer replications or fewer metrics',
   ),
+  E_INIT_EXISTS: entry('kvcast init would overwrite a file', 'the folder has one of that name', 'Choose another folder, or add --force'),
   E_GIT: entry(
     'a git revision cannot be read',
     'the name is unknown here, the clone is shallow, or git is not installed',

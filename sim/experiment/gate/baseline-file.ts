@@ -14,7 +14,7 @@ import { ROLL_UPS } from '../../measure/causes.ts';
 import { boundMetric } from '../../measure/metric-expression.ts';
 import type { JobResult } from '../job-result.ts';
 import { tagged, untagged } from '../plan-file.ts';
-import { policyFacts } from '../policies.ts';
+import { type PolicySet, policyFacts } from '../policies.ts';
 import type { ArmPlan } from '../run-plan.ts';
 import { type GateInputs, leavesOfInput } from './input-leaves.ts';
 
@@ -39,22 +39,20 @@ export interface BaselineSource {
   readonly exportedBy: string;
 }
 
-/** What a gate calls the policy of an arm. */
-export type ResolvedPolicy = Pick<ArmPlan, 'router' | 'retention' | 'admission'>;
-
 /** The policy of an arm: hash, written leaves, and presets with all parameters in base units. */
-export function policyOf(arm: LoadedArm, { router, retention, admission }: ArmPlan): Baseline['policy'] {
-  const resolved = { router, retention, ...(admission === undefined ? {} : { admission }) };
+export function policyOf(arm: LoadedArm, { router, retention, admission, prefetch }: ArmPlan): Baseline['policy'] {
+  // Parts that an arm has not are undefined, and JSON leaves them out.
+  const resolved = { router, retention, admission, prefetch };
   return {
-    hash: policyFacts(router, retention, admission).hash,
+    hash: policyFacts({ router, retention, ...(admission && { admission }), ...(prefetch && { prefetch }) }).hash,
     leaves: leavesOfInput(arm.leaves(), 'policy'),
     resolved: JSON.parse(JSON.stringify(resolved, tagged)) as Baseline['policy']['resolved'],
   };
 }
 
 /** The policy as a plan holds it. */
-export function resolvedPolicy(baseline: Pick<Baseline, 'policy'>): ResolvedPolicy {
-  return JSON.parse(JSON.stringify(baseline.policy.resolved), untagged) as ResolvedPolicy;
+export function resolvedPolicy(baseline: Pick<Baseline, 'policy'>): PolicySet {
+  return JSON.parse(JSON.stringify(baseline.policy.resolved), untagged) as PolicySet;
 }
 
 /** A baseline of one simulated arm. */
