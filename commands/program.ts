@@ -46,39 +46,12 @@ export function createProgram(): Command {
     .action(async (scenario, options) => {
       await (await import('./sweep.ts')).sweep(scenario, options);
     });
-  simulation(
-    program.command('plan <scenario>').description('The smallest fleet that meets the SLOs, with headroom and a failure to spare.'),
-  )
-    .option('--max-load', 'the inverse: the largest load that the fleet as written carries')
-    .option('--contexts <LIST>', 'add a table of cost against context length, e.g. 64k,256k,1M')
-    .option('--exhaustive', 'search every configuration, also those that cannot be cheaper')
-    .option('--resume', 'keep what an interrupted plan in --out has tried')
-    .action(async (scenario, options) => {
-      await (await import('./plan.ts')).plan(scenario, options);
-    });
+  decidingCommands(program);
   simulation(program.command('bound <scenario>').description('Regret of every arm against oracles that know the order it was served in.'))
     .option('--oracle <LIST>', 'infinite,belady,ttl,router (default: all)')
     .option('--arm <NAME>', 'only this arm (default: all, the best by the primary metric in detail)')
     .action(async (scenario, options) => {
       await (await import('./bound.ts')).bound(scenario, options);
-    });
-  simulation(program.command('gate <scenario>').description('Fail a pull request that makes it worse: a policy against its baseline.'))
-    .option('--baseline <FILE>', 'baseline file (default: gate.baseline of the scenario)')
-    .option('--update', 'simulate and write the baseline file')
-    .option('--against <SCENARIO>', 'another scenario, or git:REF for this one as it was there; no baseline file')
-    .option('--allow-input-change', 'old policy on the new inputs: the verdict is on the policy alone')
-    .option('--require-conclusive', 'exit 12 if a metric cannot be judged')
-    .option('--enforce-slo', 'exit 10 if a run-scope SLO of level error fails')
-    .option('--arm <NAME>', 'the arm that is judged, where there are several')
-    .option('--timestamps', 'time of the gate in JUnit')
-    .action(async (scenario, options) => {
-      await (await import('./gate.ts')).gate(scenario, options);
-    });
-  output(program.command('init [dir]').description('Write a scenario and a CI workflow to start from.'))
-    .addOption(new Option('--template <NAME>', 'what to start with').choices([...TEMPLATE_NAMES]).default('quickstart'))
-    .option('--force', 'overwrite files that are there')
-    .action(async (folder, options) => {
-      (await import('./init.ts')).init(folder, options);
     });
   output(
     program
@@ -127,6 +100,38 @@ export function createProgram(): Command {
   });
   traceCommands(program);
   return program;
+}
+
+/** Commands whose answer is a decision: how many, may this be merged, where to start. */
+function decidingCommands(program: Command): void {
+  simulation(
+    program.command('plan <scenario>').description('The smallest fleet that meets the SLOs, with headroom and a failure to spare.'),
+  )
+    .option('--max-load', 'the inverse: the largest load that the fleet as written carries')
+    .option('--contexts <LIST>', 'add a table of cost against context length, e.g. 64k,256k,1M')
+    .option('--exhaustive', 'search every configuration, also those that cannot be cheaper')
+    .option('--resume', 'keep what an interrupted plan in --out has tried')
+    .action(async (scenario, options) => {
+      await (await import('./plan.ts')).plan(scenario, options);
+    });
+  simulation(program.command('gate <scenario>').description('Fail a pull request that makes it worse: a policy against its baseline.'))
+    .option('--baseline <FILE>', 'baseline file (default: gate.baseline of the scenario)')
+    .option('--update', 'simulate and write the baseline file')
+    .option('--against <SCENARIO>', 'another scenario, or git:REF for this one as it was there; no baseline file')
+    .option('--allow-input-change', 'old policy on the new inputs: the verdict is on the policy alone')
+    .option('--require-conclusive', 'exit 12 if a metric cannot be judged')
+    .option('--enforce-slo', 'exit 10 if a run-scope SLO of level error fails')
+    .option('--arm <NAME>', 'the arm that is judged, where there are several')
+    .option('--timestamps', 'time of the gate in JUnit')
+    .action(async (scenario, options) => {
+      await (await import('./gate.ts')).gate(scenario, options);
+    });
+  output(program.command('init [dir]').description('Write a scenario and a CI workflow to start from.'))
+    .addOption(new Option('--template <NAME>', 'what to start with').choices([...TEMPLATE_NAMES]).default('quickstart'))
+    .option('--force', 'overwrite files that are there')
+    .action(async (folder, options) => {
+      (await import('./init.ts')).init(folder, options);
+    });
 }
 
 function traceCommands(program: Command): void {
