@@ -8,9 +8,9 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   sweep: ['kvcast sweep quickstart --sweep kvcast-soft.ttl=1m,5m,15m --reps 5', 'kvcast sweep agents-8 --sweep workers=4..12:4'],
   plan: [
-    'kvcast plan coding-agents-500',
-    'kvcast plan coding-agents-500 --max-load --set fleet.pools.main.workers=16',
-    "kvcast plan coding-agents-500 --json | jq '.answer'",
+    'kvcast plan fleet-for-60',
+    'kvcast plan fleet-for-60 --max-load --set fleet.pools.main.workers=6',
+    "kvcast plan fleet-for-60 --json | jq '.answer'",
   ],
   bound: ['kvcast bound quickstart --reps 3', 'kvcast bound agents-8 --oracle belady,infinite --json | jq .arms[0].rows'],
   gate: [

@@ -49,7 +49,7 @@ describe('the gate on the baseline of the project', () => {
     same = await gate();
     worse = await gate('--set', 'arms.candidate.control.router.with.c=0.6', '--set', 'gate.thresholds=[]');
     refused = await gate('--set', 'workload.sessions=30');
-  }, 240_000);
+  }, 400_000);
 
   it('exits 0 where nothing changed, every difference being zero', () => {
     expect(same.code).toBe(0);
@@ -92,7 +92,7 @@ describe('the gate on the baseline of the project', () => {
     expect(two.stdout).toBe(one.stdout);
     expect(two.junit).toBe(one.junit);
     expect(two.comment).toBe(one.comment);
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('what a gate refuses', () => {
@@ -134,5 +134,5 @@ describe('init', () => {
     expect(readFileSync(join(folder, files[0]!), 'utf8')).toBe('mine');
     expect((await kvcast(['init', 'fleet', '--template', 'gate', '--force'], { cwd: folder })).code).toBe(0);
     expect(readFileSync(join(folder, files[0]!), 'utf8')).not.toBe('mine');
-  }, 60_000);
+  }, 120_000);
 });
