@@ -59,7 +59,7 @@ export async function headroomOf({ candidate, size }: SizedCandidate, known: num
   return { load: await bisectLoad(known, MOST_HEADROOM, holds), atEnd: false, tested };
 }
 
-/** Largest load factor that a fleet carries: doubled or halved until it brackets, then bisected. Null load 0 = not even 1/64. */
+/** Largest load factor that a fleet carries: doubled or halved until it brackets, then bisected. 0 = not even 1/64. */
 export async function largestLoad({ candidate, size }: SizedCandidate, trials: Trials): Promise<LargestLoad> {
   const tested: TestedLoad[] = [];
   const holds = async (load: number): Promise<boolean> => {
@@ -97,7 +97,7 @@ async function bisectLoad(low: number, high: number, holds: (load: number) => Pr
   return yes;
 }
 
-/** Runs every arm at every load factor. `better`: whether more of the primary metric is better. */
+/** Runs every arm at every load factor. */
 export async function growthOf(
   { candidate, size }: SizedCandidate,
   loads: readonly number[],
