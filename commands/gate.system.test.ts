@@ -106,6 +106,12 @@ describe('what a gate refuses', () => {
     expect(stderr).toMatch(/error E_\w+ .*b\.kvbase\.json/);
   });
 
+  it('a single replication, which has no interval', async () => {
+    const { code, stderr } = await kvcast(['gate', SCENARIO, '--only-rep', '0', '--out', emptyFolder()], { cwd: ROOT });
+    expect(code).toBe(2);
+    expect(stderr).toContain('E_USAGE --only-rep');
+  });
+
   it('a threshold on a metric that does not exist', async () => {
     const flags = ['--set', 'gate.thresholds=[{expr: "turn.tfft.p(99) < 1s"}]'];
     const { code, stderr } = await kvcast(['gate', SCENARIO, ...flags, '--out', emptyFolder()], { cwd: ROOT });

@@ -47,6 +47,14 @@ const OLD_POLICY = 'baseline policy';
 /** `kvcast gate SCENARIO --baseline FILE` */
 export async function gate(scenario: string, options: GateOptions): Promise<void> {
   const terminal = terminalOf(options);
+  if (options.onlyRep !== undefined)
+    throw new UserError({
+      severity: 'error',
+      code: 'E_USAGE',
+      path: '--only-rep',
+      message: 'got one replication, expected pairs: a gate judges differences over replications',
+      hint: 'Use --reps N for the first N pairs of the baseline',
+    });
   const loaded = await load(scenario, options, terminal);
   const gateCase = await caseOf(loaded, options.arm, gateReproduce(scenario, options));
   const folder = options.out ?? `kvcast-out/${loaded.settings.name}`;

@@ -1,5 +1,6 @@
 /** The text of `kvcast gate`: answer, metrics with verdicts, thresholds, why, what changed, how to repeat it. Source: design/cli.md. */
 import type { CheckRow, GateResult, GateVerdictRow, InputRow } from '../../sim/experiment/gate/gate-result.ts';
+import { printable } from '../escape.ts';
 import { headline } from '../gate/headline.ts';
 import { changeText, checkValue, decimalsOfRow, differenceUnit, labelOfRow, levelText, meansOf, noiseText } from '../gate/numbers.ts';
 import { whyOf } from '../gate/why.ts';
@@ -164,7 +165,7 @@ function split(gate: GateResult): string[] {
 function leaves(gate: GateResult): string[] {
   return labelled(
     'Leaf',
-    gate.policy.map((leaf) => `${leaf.path}  ${changeText(leaf)}`),
+    gate.policy.map((leaf) => printable(`${leaf.path}  ${changeText(leaf)}`)),
   );
 }
 
@@ -193,8 +194,8 @@ function changedCells(row: InputRow, room: number): Cell[] {
   if (row.equal) return [{ text: 'equal' }];
   if (row.leaves.length === 0) return [{ text: row.note ?? 'differs', tone: 'bad' }];
   return row.leaves.flatMap((leaf): Cell[] => [
-    ...wrap(`${leaf.path} ${changeText(leaf)}`, room, 2).map((text): Cell => ({ text, tone: 'bad' })),
-    ...(leaf.origin === null ? [] : wrap(leaf.origin, room - 2, 2).map((text): Cell => ({ text: `  ${text}`, tone: 'dim' }))),
+    ...wrap(printable(`${leaf.path} ${changeText(leaf)}`), room, 2).map((text): Cell => ({ text, tone: 'bad' })),
+    ...(leaf.origin === null ? [] : wrap(printable(leaf.origin), room - 2, 2).map((text): Cell => ({ text: `  ${text}`, tone: 'dim' }))),
   ]);
 }
 
